@@ -1,0 +1,75 @@
+"""Embedding models and rerankers by name, from plugins.
+
+``FlagAutoModel.from_finetuned(name)`` loads any model that an installed plugin registers. Importing this package, or
+listing every model, imports neither torch nor transformers: each name below is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import logging as _logging
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from FlagEmbedding._lazy import lazy_exports as _lazy_exports
+
+if _TYPE_CHECKING:
+    from FlagEmbedding.abc.inference import AbsEmbedder
+    from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, PoolingMethod
+    from FlagEmbedding.inference import FlagAutoModel, FlagModel
+
+__all__ = [
+    "AbsEmbedder",
+    "EmbedderConfig",
+    "EmbedderModelClass",
+    "FlagAutoModel",
+    "FlagModel",
+    "PoolingMethod",
+]
+
+__version__ = "0.1.0"
+
+_logging.getLogger(__name__).addHandler(_logging.NullHandler())
+
+_own_names = _lazy_exports(
+    __name__,
+    {
+        "AbsEmbedder": "FlagEmbedding.abc.inference",
+        "EmbedderConfig": "FlagEmbedding.config",
+        "EmbedderModelClass": "FlagEmbedding.config",
+        "FlagAutoModel": "FlagEmbedding.inference",
+        "FlagModel": "FlagEmbedding.inference",
+        "PoolingMethod": "FlagEmbedding.config",
+    },
+)
+
+
+def __getattr__(name: str) -> _Any:
+    """Return a name of the core, or a class that a plugin exports under ``name``."""
+    if name in __all__:
+        return _own_names(name)
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from FlagEmbedding.registry.extensions import exported_class
+
+    return exported_class(name)
+
+
+def __dir__() -> list[str]:
+    from FlagEmbedding.registry.extensions import exported_names
+
+    return sorted({*globals(), *__all__, *exported_names()})
+
+
+def _wire() -> None:
+    """Let the ground floor ask the catalogue for pooling functions, which it cannot import itself."""
+    from FlagEmbedding.references import POOLING_FUNCTIONS
+
+    def pooling_claims() -> _Any:
+        from FlagEmbedding.registry.extensions import pooling_claims
+
+        return pooling_claims()
+
+    POOLING_FUNCTIONS.fill_from(pooling_claims)
+
+
+_wire()

@@ -1,0 +1,204 @@
+"""The contract of an embedder, and the one template of ``encode``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.engine.devices import DeviceLike, target_devices
+from FlagEmbedding.engine.texts import as_texts
+from FlagEmbedding.abc.inference.options import check_count, constructor_options
+from FlagEmbedding.errors import OptionError
+from FlagEmbedding.spelling import reject_unknown_options
+
+Texts: TypeAlias = str | Iterable[str]
+Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
+
+
+class AbsEmbedder(ABC):
+    """An embedding model: texts in, vectors out.
+
+    An author implements :meth:`encode_single_device`; instructions, input checks and defaults are here, once.
+
+    Args:
+        model_name_or_path: A local folder or a hub id.
+        normalize_embeddings: Whether vectors have length 1.
+        use_fp16: Half precision on accelerators; a CPU computes in float32 whatever this says.
+        use_bf16: bfloat16 on every device, the CPU too; faster there, with an error of some 1e-3.
+        query_instruction_for_retrieval: Put before queries through ``query_instruction_format``; None or ``""``: none.
+        query_instruction_format: Two ``{}``: instruction, then query; ``\\n`` may be written as two characters.
+        devices: A device or several; None means every accelerator, or the CPU when there is none.
+        batch_size: At most so many texts in one forward.
+        query_max_length: Tokens of a query that count, special tokens included; None means the model's own limit,
+            8192 at most.
+        passage_max_length: The same for passages, and for :meth:`encode`.
+        convert_to_numpy: numpy arrays, or else torch tensors (on the CPU).
+        truncate_dim: Keep so many leading components (before normalising), for models trained for it.
+        passage_instruction_for_retrieval: Put before passages.
+        passage_instruction_format: Two ``{}``: instruction, then passage.
+        device: The same as ``devices``, as other libraries spell it.
+        **kwargs: None are known here; a class of its own takes its options out before.
+
+    Raises:
+        OptionError: An option is unknown or out of range.
+        DeviceError: A device is not present on this machine.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        normalize_embeddings: bool = True,
+        use_fp16: bool = True,
+        use_bf16: bool = False,
+        query_instruction_for_retrieval: str | None = None,
+        query_instruction_format: str = "{}{}",
+        devices: DeviceLike | Iterable[DeviceLike] | None = None,
+        batch_size: int = 256,
+        query_max_length: int | None = None,
+        passage_max_length: int | None = None,
+        convert_to_numpy: bool = True,
+        truncate_dim: int | None = None,
+        *,
+        passage_instruction_for_retrieval: str | None = None,
+        passage_instruction_format: str = "{}{}",
+        device: DeviceLike | Iterable[DeviceLike] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
+        if devices is not None and device is not None:
+            raise OptionError("give devices= or device=, not both.")
+        self.target_devices = target_devices(device if devices is None else devices)
+        self.model_name_or_path = model_name_or_path
+        self.normalize_embeddings = normalize_embeddings
+        self.use_fp16 = use_fp16
+        self.use_bf16 = use_bf16
+        self.query_instruction_for_retrieval = query_instruction_for_retrieval
+        self.query_instruction_format = check_format(query_instruction_format, "query_instruction_format")
+        self.passage_instruction_for_retrieval = passage_instruction_for_retrieval
+        self.passage_instruction_format = check_format(passage_instruction_format, "passage_instruction_format")
+        self.batch_size = check_count(batch_size, "batch_size")
+        self.query_max_length = check_count(query_max_length, "query_max_length")
+        self.passage_max_length = check_count(passage_max_length, "passage_max_length")
+        self.convert_to_numpy = convert_to_numpy
+        self.truncate_dim = check_count(truncate_dim, "truncate_dim")
+
+    def encode_queries(
+        self,
+        queries: Texts,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        convert_to_numpy: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode queries, with the query instruction where there is one.
+
+        Arguments and result are those of :meth:`encode`; ``max_length`` defaults to ``query_max_length``.
+        """
+        return self.encode(
+            queries,
+            batch_size=batch_size,
+            max_length=self.query_max_length if max_length is None else max_length,
+            convert_to_numpy=convert_to_numpy,
+            instruction=self.query_instruction_for_retrieval,
+            instruction_format=self.query_instruction_format,
+            **kwargs,
+        )
+
+    def encode_corpus(
+        self,
+        corpus: Texts,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        convert_to_numpy: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode passages, with the passage instruction where there is one.
+
+        Arguments and result are those of :meth:`encode`.
+        """
+        return self.encode(
+            corpus,
+            batch_size=batch_size,
+            max_length=max_length,
+            convert_to_numpy=convert_to_numpy,
+            instruction=self.passage_instruction_for_retrieval,
+            instruction_format=self.passage_instruction_format,
+            **kwargs,
+        )
+
+    def encode(
+        self,
+        sentences: Texts,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        convert_to_numpy: bool | None = None,
+        instruction: str | None = None,
+        instruction_format: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode texts as they are, or with the ``instruction`` given here.
+
+        Args:
+            sentences: One text, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
+            max_length: Tokens of a text that count, special tokens included (``passage_max_length``).
+            convert_to_numpy: numpy, or else torch.
+            instruction: Put before each text through ``instruction_format``.
+            instruction_format: Two ``{}``; None means ``"{}{}"``.
+            **kwargs: Options of :meth:`encode_single_device`.
+
+        Returns:
+            float32 ``[dimension]`` for one text, ``[texts, dimension]`` for a sequence, in its order.
+
+        Raises:
+            InputError: Something in ``sentences`` is no text.
+            OptionError: An option is unknown or out of range.
+        """
+        texts, single = as_texts(sentences)
+        rows = self.encode_single_device(
+            with_instruction(texts, instruction, instruction_format),
+            batch_size=check_count(batch_size, "batch_size") or self.batch_size,
+            max_length=check_count(max_length, "max_length") or self.passage_max_length,
+            convert_to_numpy=self.convert_to_numpy if convert_to_numpy is None else convert_to_numpy,
+            device=self.target_devices[0],
+            **kwargs,
+        )
+        return self.first_row(rows) if single else rows
+
+    @abstractmethod
+    def encode_single_device(
+        self,
+        sentences: list[str],
+        batch_size: int = 256,
+        max_length: int | None = None,
+        convert_to_numpy: bool = True,
+        device: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode ready-made texts on one device; what an author implements.
+
+        Args:
+            sentences: Checked texts, the instruction already in them.
+            batch_size: At most so many texts in one forward.
+            max_length: Tokens of a text that count; None means the model's own limit.
+            convert_to_numpy: numpy, or else torch.
+            device: As torch spells it; None means the first of the model's devices.
+            **kwargs: Further options of the class; unknown ones are an :class:`OptionError`.
+
+        Returns:
+            One row a text, in order.
+        """
+
+    def first_row(self, rows: Any) -> Any:
+        """Return the result for a single text, from what :meth:`encode_single_device` gave for a list of one."""
+        return rows[0]
+
+    @staticmethod
+    def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
+        """Return ``sentence`` with ``instruction`` put before it through ``instruction_format``."""
+        return with_instruction([sentence], instruction, instruction_format)[0]

@@ -1,0 +1,33 @@
+"""Options: the checks that every model class shares."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TypeVar
+
+from FlagEmbedding.errors import OptionError
+
+Count = TypeVar("Count", int, int | None)
+
+
+def check_count(value: Count, name: str) -> Count:
+    """Return ``value`` if it is a positive number, or None where that is allowed.
+
+    Raises:
+        OptionError: It is anything else.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise OptionError(f"{name} must be a positive number, not {value!r}.")
+    return value
+
+
+def constructor_options(model_class: type) -> list[str]:
+    """Return the names that the constructors of ``model_class`` and its bases take."""
+    parameters = [
+        parameter
+        for base in model_class.__mro__
+        if "__init__" in vars(base)
+        for parameter in inspect.signature(vars(base)["__init__"]).parameters.values()
+    ]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return sorted({parameter.name for parameter in parameters if parameter.kind in kinds} - {"self"})

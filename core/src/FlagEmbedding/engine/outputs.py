@@ -1,0 +1,29 @@
+"""Outputs: where the rows of a run are gathered, in the order of the texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+Rows = TypeVar("Rows", contravariant=True)
+
+
+class Sink(Protocol[Rows]):
+    """Takes the result of each batch, with the positions of its texts."""
+
+    def put(self, positions: Sequence[int], rows: Rows) -> None:
+        """Keep ``rows[i]`` for the text at ``positions[i]``."""
+
+
+class DenseSink:
+    """Gathers vectors as one float32 tensor on the CPU, ``[texts, dimension]``."""
+
+    def __init__(self, texts: int, dimension: int) -> None:
+        self.vectors = torch.empty(texts, dimension)
+
+    def put(self, positions: Sequence[int], rows: Tensor) -> None:
+        """Copy float32 ``[len(positions), dimension]`` to its rows."""
+        self.vectors[list(positions)] = rows.cpu()

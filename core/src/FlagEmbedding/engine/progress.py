@@ -1,0 +1,23 @@
+"""Progress: one bar for a run, on a terminal and for long work only, unless the caller decides."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+# A bar that appears on its own waits this long, so that short calls never flash one.
+_PATIENCE_SECONDS = 2.0
+
+
+def progress_bar(total: int, show: bool | None) -> tqdm[None]:
+    """Return a bar over ``total`` texts. ``show``: True, False, or None for "on a terminal, if it takes long"."""
+    automatic = show is None
+    return tqdm(
+        total=total,
+        desc="encoding",
+        unit=" texts",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty() if automatic else not show,
+        delay=_PATIENCE_SECONDS if automatic else 0,
+    )

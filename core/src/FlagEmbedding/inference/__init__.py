@@ -1,0 +1,20 @@
+"""Inference. Importing this imports no torch; each class is imported when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from FlagEmbedding._lazy import lazy_exports
+from FlagEmbedding.config import EmbedderModelClass
+from FlagEmbedding.inference.auto_embedder import FlagAutoModel
+
+if TYPE_CHECKING:
+    from FlagEmbedding.inference.embedder.encoder_only.base import FlagModel
+
+__all__ = ["EmbedderModelClass", "FlagAutoModel", "FlagModel"]
+
+__getattr__ = lazy_exports(__name__, {"FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base"})
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

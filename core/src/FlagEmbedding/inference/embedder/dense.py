@@ -1,0 +1,165 @@
+"""A backbone with a pooling: what encoders and decoders have in common. No loop over batches: that is the engine's."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from FlagEmbedding.abc.inference import AbsEmbedder
+from FlagEmbedding.abc.inference.options import check_count
+from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.forward import Hidden, PaddedForward
+from FlagEmbedding.engine.limits import check_vocabulary, position_limit
+from FlagEmbedding.engine.outputs import DenseSink
+from FlagEmbedding.engine.pooling import PoolingFunction
+from FlagEmbedding.engine.precision import compute_dtype
+from FlagEmbedding.engine.runner import Engine
+from FlagEmbedding.engine.tokenizing import TextTokenizer
+from FlagEmbedding.errors import OptionError
+from FlagEmbedding.references import POOLING_FUNCTIONS
+from FlagEmbedding.spelling import reject_unknown_options
+
+logger = logging.getLogger(__name__)
+
+# None means the model's own limit, but not the 32k and more of today's decoders unless they are asked for.
+_DEFAULT_MAX_LENGTH = 8192
+
+_ENCODE_OPTIONS = ("show_progress", "show_progress_bar", "truncate_dim")
+
+
+class DenseEmbedder(AbsEmbedder):
+    """One vector a text: token vectors of a transformers backbone, pooled and normalised in float32.
+
+    Args:
+        model_name_or_path: A local folder or a hub id.
+        pooling_method: ``"cls"``, ``"mean"``, ``"last_token"``, a name that a plugin registers, ``"module:function"``,
+            or a :data:`~FlagEmbedding.engine.pooling.PoolingFunction`.
+        trust_remote_code: Whether Python code of the checkpoint may run.
+        cache_dir: Where the hub's files are kept.
+        revision: Branch, tag or commit on the hub.
+        token: Access token of the hub.
+        local_files_only: Never ask the hub.
+        attn_implementation: transformers' attention (``"sdpa"``, ``"eager"``, ...); None means its own choice.
+        **kwargs: As for :class:`~FlagEmbedding.abc.inference.AbsEmbedder`.
+
+    Raises:
+        CheckpointError: Files are missing, damaged, or do not fit together.
+        ModelClassError: The pooling is unknown.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        pooling_method: str | PoolingFunction = "cls",
+        trust_remote_code: bool = False,
+        cache_dir: str | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+        attn_implementation: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(model_name_or_path, **kwargs)
+        self.pooling_method = pooling_method
+        self._pool = _pooling_function(pooling_method)
+        hub = {"cache_dir": cache_dir, "revision": revision, "token": token, "local_files_only": local_files_only}
+        given = {name: value for name, value in hub.items() if value}
+        self._load(Checkpoint(str(model_name_or_path), trust_remote_code, given), attn_implementation)
+        self._check_dimension(self.truncate_dim)
+
+    def _load(self, checkpoint: Checkpoint, attention: str | None) -> None:
+        device = self.target_devices[0]
+        config = checkpoint.load_config()
+        tokenizer = checkpoint.load_tokenizer()
+        self.model = checkpoint.load_backbone(config, compute_dtype(device, self.use_fp16, self.use_bf16), attention)
+        check_vocabulary(checkpoint.source, self.model, tokenizer)
+        self._limit = position_limit(self.model)
+        self._pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        self._tokenizer = TextTokenizer(tokenizer)
+        self._place(device)
+        logger.info("loaded %r: %s, %s, on %s", checkpoint.source, config.model_type, self.model.dtype, device)
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        """A copy of the model's tokenizer, for the caller: its settings do not change how texts are encoded."""
+        return self._tokenizer.copy_for_user()
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors, before any truncation."""
+        width: int = self.model.config.get_text_config().hidden_size
+        return width
+
+    def encode_single_device(
+        self,
+        sentences: list[str],
+        batch_size: int = 256,
+        max_length: int | None = None,
+        convert_to_numpy: bool = True,
+        device: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode ready-made texts on one device.
+
+        Args:
+            sentences: The texts, instruction included.
+            batch_size: At most so many texts in one forward.
+            max_length: Tokens of a text that count; never more than the model has positions for.
+            convert_to_numpy: numpy, or else torch.
+            device: As torch spells it; the model moves there if it is elsewhere.
+            **kwargs: ``show_progress`` (True, False, or None for "on a terminal, if it takes long"; also
+                ``show_progress_bar``) and ``truncate_dim``.
+
+        Returns:
+            float32 ``[texts, dimension]``, in order.
+
+        Raises:
+            OptionError: An option is unknown or out of range.
+        """
+        reject_unknown_options({k: v for k, v in kwargs.items() if k not in _ENCODE_OPTIONS}, _ENCODE_OPTIONS, "encode")
+        truncate_dim = kwargs.get("truncate_dim") or self.truncate_dim
+        width = self._check_dimension(truncate_dim)
+        sink = DenseSink(len(sentences), width)
+        self._engine_on(device or self.target_devices[0]).run(
+            sentences,
+            functools.partial(self._vectors, width=width),
+            sink,
+            max_length=self._token_limit(max_length),
+            batch_size=batch_size,
+            show_progress=kwargs.get("show_progress", kwargs.get("show_progress_bar")),
+        )
+        return sink.vectors.numpy() if convert_to_numpy else sink.vectors
+
+    def _vectors(self, hidden: Hidden, width: int) -> Tensor:
+        vectors = self._pool(hidden.states, hidden.mask)[:, :width]
+        return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
+
+    def _token_limit(self, max_length: int | None) -> int:
+        own = self._limit or _DEFAULT_MAX_LENGTH
+        return min(own, _DEFAULT_MAX_LENGTH) if max_length is None else min(own, max_length)
+
+    def _check_dimension(self, truncate_dim: int | None) -> int:
+        wanted = check_count(truncate_dim, "truncate_dim") or self.dimension
+        if wanted > self.dimension:
+            raise OptionError(f"truncate_dim={wanted} is more than the {self.dimension} dimensions of this model.")
+        return wanted
+
+    def _engine_on(self, device: str) -> Engine:
+        if device != self._device:
+            self._place(device)
+        return self._engine
+
+    def _place(self, device: str) -> None:
+        self._device = device
+        self._engine = Engine(self._tokenizer, PaddedForward(self.model.to(device), self._pad_id, device), device)
+
+
+def _pooling_function(pooling: str | PoolingFunction) -> Callable[[Tensor, Tensor], Tensor]:
+    function: PoolingFunction = pooling if callable(pooling) else POOLING_FUNCTIONS.load(pooling)
+    return function

@@ -1,0 +1,124 @@
+"""Finding plugins: which distributions name one, and which of those are wanted. Nothing is imported here."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import importlib_metadata
+from importlib_metadata import Distribution, EntryPoint
+
+from FlagEmbedding.plugins.records import PluginRecord, Status
+
+GROUP = "flagembedding"
+ALLOW = "FLAGEMBEDDING_PLUGINS"
+DISABLE = "FLAGEMBEDDING_DISABLE_PLUGINS"
+
+
+@dataclass
+class Candidate:
+    """A plugin that an installed distribution names: its record so far, and the entry point to load it by."""
+
+    record: PluginRecord
+    entry_point: EntryPoint | None
+
+
+def find_candidates(environ: Mapping[str, str]) -> list[Candidate]:
+    """Return every plugin of the installed distributions, in order of name and distribution.
+
+    Reads entry points once, from every folder of ``sys.path``. As with ``import``, the first of two copies of one
+    distribution counts. Plugins that the environment switches off come back disabled, decided before any import.
+    """
+    found = [candidate for dist in _distributions() for candidate in _candidates_of(dist)]
+    for candidate in found:
+        _apply_filters(candidate.record, environ)
+    return sorted(found, key=lambda candidate: (candidate.record.name, normalize(candidate.record.distribution)))
+
+
+def second_owner() -> str | None:
+    """Return the other installed distribution that owns the package ``FlagEmbedding`` (with version), if there is one.
+
+    The distribution FlagEmbedding on PyPI installs a package of the same name: the two overwrite each other's files.
+    """
+    try:
+        other = importlib_metadata.distribution("FlagEmbedding")
+    except importlib_metadata.PackageNotFoundError:
+        return None
+    return f"{_name_of(other)} {_version_of(other)}"
+
+
+def warn_of_second_owner() -> None:
+    """Warn when a second distribution owns our package, which leaves a mixture of both on disk."""
+    other = second_owner()
+    if other is not None:
+        warnings.warn(
+            f"two installed distributions own the package 'FlagEmbedding': flagembedding-core and {other}; they "
+            f"overwrite each other's files. Run: pip uninstall FlagEmbedding && "
+            f"pip install --force-reinstall --no-deps flagembedding-core",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def normalize(name: str) -> str:
+    """Return the PEP 503 form of a distribution's name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _distributions() -> Iterator[Distribution]:
+    seen: set[str] = set()
+    for dist in importlib_metadata.distributions():
+        name = normalize(_name_of(dist))
+        if name not in seen:
+            seen.add(name)
+            yield dist
+
+
+def _name_of(dist: Distribution) -> str:
+    """Return the distribution's name, or the folder of its metadata when that has none (a broken installation)."""
+    try:
+        name: str | None = dist.metadata["Name"]
+    except Exception:  # metadata that cannot be parsed: the folder still names the culprit
+        name = None
+    return name or str(getattr(dist, "_path", "unnamed distribution"))
+
+
+def _candidates_of(dist: Distribution) -> Iterator[Candidate]:
+    # Cheap test first: most distributions have nothing for us, and parsing each one's entry points takes longer.
+    try:
+        text = dist.read_text("entry_points.txt") or ""
+        wanted = GROUP in text
+        entry_points: Iterable[EntryPoint] = dist.entry_points.select(group=GROUP) if wanted else ()
+    except Exception as error:  # one damaged file must not hide the plugins of all others
+        yield _damaged(dist, error)
+        return
+    for entry_point in entry_points:
+        yield Candidate(PluginRecord(entry_point.name, _name_of(dist), _version_of(dist)), entry_point)
+
+
+def _damaged(dist: Distribution, error: Exception) -> Candidate:
+    reason = f"its entry_points.txt cannot be read: {type(error).__name__}: {error}"
+    name = _name_of(dist)
+    return Candidate(PluginRecord(name, name, _version_of(dist), Status.FAILED, reason, error), None)
+
+
+def _version_of(dist: Distribution) -> str:
+    try:
+        return dist.version or ""
+    except Exception:  # no version is no reason not to list it
+        return ""
+
+
+def _apply_filters(record: PluginRecord, environ: Mapping[str, str]) -> None:
+    names = {normalize(record.name), normalize(record.distribution)}
+    allowed, disabled = environ.get(ALLOW), _listed(environ.get(DISABLE, ""))
+    if names & disabled:
+        record.status, record.reason = Status.DISABLED, f"named in {DISABLE}"
+    elif allowed is not None and not names & _listed(allowed):
+        record.status, record.reason = Status.DISABLED, f"not named in {ALLOW}"
+
+
+def _listed(value: str) -> set[str]:
+    return {normalize(item) for item in re.split(r"[,\s]+", value) if item}

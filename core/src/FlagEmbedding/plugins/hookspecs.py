@@ -1,0 +1,97 @@
+"""The hooks: everything that a plugin can contribute.
+
+A plugin is a module (or any object) that an installed distribution names under the entry-point group
+``flagembedding``::
+
+    [project.entry-points.flagembedding]
+    acme = "flagembedding_acme.hooks"
+
+and that implements some of these hooks::
+
+    from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod, hookimpl
+
+    @hookimpl
+    def flagembedding_embedder_configs():
+        return {
+            "acme-embed": EmbedderConfig(
+                "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder",
+                PoolingMethod.MEAN,
+                hub_id="acme/acme-embed",
+            )
+        }
+
+The hooks that return tables are called once, while the plugin is loaded; a fault in one makes the plugin fail and is
+kept with it. They are asked of every plugin in every process that lists models: they must not import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import pluggy
+
+from FlagEmbedding.config import EmbedderConfig, ModelClass
+
+PROJECT = "flagembedding"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def flagembedding_embedder_configs() -> Mapping[str, EmbedderConfig]:  # type: ignore[empty-body]
+    """Return embedding models: name (the last part of the hub id) to :class:`EmbedderConfig`.
+
+    Two plugins that claim one name are both kept, and asking for the name is an error that names them.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_embedder_configs():
+            return {"acme-embed": EmbedderConfig("acme.model:AcmeEmbedder", "cls", hub_id="acme/acme-embed")}
+    """
+
+
+@hookspec
+def flagembedding_model_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
+    """Return model classes: key (as given to ``model_class=``) to :class:`ModelClass`.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_model_classes():
+            return {"encoder-only-acme": ModelClass("acme.model:AcmeEmbedder", exports=("AcmeModel",))}
+    """
+
+
+@hookspec
+def flagembedding_pooling_functions() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Return pooling functions: name (as given to ``pooling_method=``) to ``"module:function"``.
+
+    The function takes the token vectors, float32 ``[texts, tokens, width]``, and the mask, bool ``[texts, tokens]``
+    (True where there is a token), and returns float32 ``[texts, width]``.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_pooling_functions():
+            return {"acme-max": "acme.pooling:max_over_tokens"}
+    """
+
+
+@hookspec
+def flagembedding_locate_model(model_name: str) -> str | os.PathLike[str] | None:
+    """Return the local folder that holds ``model_name``, or None to leave it to others (and, last, to the hub).
+
+    Asked when a model is loaded by a name that is no local folder: packaged weights, a mirror, another hub.
+    ``model_name`` is the official hub id where one is known, else the name as the caller gave it.
+    The first answer counts; an exception ends the load.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_locate_model(model_name):
+            folder = Path("/srv/models") / model_name
+            return folder if folder.is_dir() else None
+    """

@@ -1,0 +1,103 @@
+"""References: ``"module:attribute"`` strings that stand for an object until it is needed.
+
+The catalogue holds references, so that listing models imports no model code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from FlagEmbedding.claims import Claims, sole_claim
+from FlagEmbedding.errors import ModelClassError
+from FlagEmbedding.spelling import did_you_mean
+
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def is_reference(text: str) -> bool:
+    """Say whether ``text`` has the form ``"package.module:Attribute"``."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def load_reference(reference: str) -> Any:
+    """Import ``"module:attribute"`` and return the object.
+
+    Raises:
+        ModelClassError: The module or the attribute does not exist. An ``ImportError`` for anything else that the
+            module needs is passed on as the cause.
+    """
+    module_name, _, attribute = reference.partition(":")
+    try:
+        target: Any = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ModelClassError(_why_not_imported(reference, module_name, error)) from error
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            raise ModelClassError(f"{reference!r} names no object: module {module_name!r} has no {attribute!r}.")
+        target = getattr(target, part)
+    return target
+
+
+def _why_not_imported(reference: str, module_name: str, error: ImportError) -> str:
+    package = module_name.partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and error.name == package:
+        return f"{reference!r} could not be imported: package {package!r} is not installed."
+    if isinstance(error, ModuleNotFoundError) and error.name and f"{module_name}.".startswith(f"{error.name}."):
+        return (
+            f"{reference!r} is not there yet: the installed version of package {package!r} has no module "
+            f"{error.name!r}. Install a version that ships it, or name another class with model_class=."
+        )
+    return f"{reference!r} could not be imported: {error}"
+
+
+class ReferenceTable:
+    """Names to references, for one kind of extension (pooling functions, say), as the plugins claim them.
+
+    The ground floor cannot see the plugins: the facade hands the table a function that returns their claims.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._source: Callable[[], Claims[str]] = dict
+
+    def fill_from(self, source: Callable[[], Claims[str]]) -> None:
+        """Let ``source()`` say what is claimed; it is asked at every look-up, so that later registrations count."""
+        self._source = source
+
+    def names(self) -> list[str]:
+        """Return the known names, sorted."""
+        return sorted(self._source())
+
+    def reference(self, name: str) -> str:
+        """Return the ``"module:attribute"`` behind ``name`` (or ``name`` itself if it is such a reference).
+
+        Raises:
+            ModelClassError: Nobody registered the name.
+            NameConflictError: More than one plugin did.
+        """
+        if is_reference(name):
+            return name
+        claims = self._source().get(name)
+        if not claims:
+            raise ModelClassError(self._unknown(name))
+        return sole_claim(self._kind, name, claims).value
+
+    def load(self, name: str) -> Any:
+        """Return the object behind ``name``, importing it."""
+        return load_reference(self.reference(name))
+
+    def _unknown(self, name: str) -> str:
+        parts = [
+            f"unknown {self._kind} {name!r}.",
+            did_you_mean(name, self.names()),
+            f"Known: {', '.join(self.names())}.",
+            "A plugin can register others, and 'module:name' stands for any importable one.",
+        ]
+        return " ".join(part for part in parts if part)
+
+
+POOLING_FUNCTIONS = ReferenceTable("pooling method")
+"""Pooling functions by name; see :data:`FlagEmbedding.engine.pooling.PoolingFunction` for what one does."""

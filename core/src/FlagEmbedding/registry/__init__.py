@@ -1,0 +1,1 @@
+"""The catalogue: which names there are, and what each one means. Knows names and no mathematics."""

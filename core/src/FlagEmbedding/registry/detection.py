@@ -1,0 +1,121 @@
+"""Detection: from the files of a model that nobody registered to a configuration.
+
+Reads ``config.json`` and the files that sentence-transformers writes beside it. What these say counts; what they leave
+open falls back to the default of the architecture, said in one warning.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, PoolingMethod
+from FlagEmbedding.errors import CheckpointError
+from FlagEmbedding.registry.extensions import model_class_reference
+from FlagEmbedding.registry.files import ModelFiles
+
+logger = logging.getLogger(__name__)
+
+# Backbones that read left to right; every other one is taken for an encoder. (transformers 5 has no flag for it.)
+_DECODERS = frozenset(
+    "mistral llama qwen2 qwen3 gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neox opt bloom minicpm minicpm3".split()
+)
+
+_POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_token": "last_token"}
+
+_MODULES = {"Transformer", "Pooling", "Normalize"}
+
+
+def detect_embedder(files: ModelFiles, model_class: str | None = None) -> EmbedderConfig:
+    """Return the configuration that the files of a model describe.
+
+    Args:
+        files: The model's files.
+        model_class: ``"module:Class"`` that the caller wants whatever the files say.
+
+    Raises:
+        CheckpointError: There is no ``config.json``, the model is a reranker, or it has parts that would be left out.
+    """
+    config = files.json("config.json")
+    if not isinstance(config, Mapping):
+        raise CheckpointError(f"{files.source!r} has no config.json, so it is no model folder.")
+    _refuse_reranker(files.source, config)
+    decoder = config.get("model_type") in _DECODERS
+    key = EmbedderModelClass.DECODER_ONLY_BASE if decoder else EmbedderModelClass.ENCODER_ONLY_BASE
+    prompts = _prompts(files)
+    return EmbedderConfig(
+        model_class=model_class or model_class_reference(key),  # type: ignore[arg-type]
+        pooling_method=_pooling(files) or _fallback(files.source, decoder),
+        query_instruction=prompts.get("query") or None,
+        passage_instruction=prompts.get("document") or prompts.get("passage") or None,
+        max_length=_max_length(files),
+        append_eos=decoder,
+        source=f"detected from the files of {files.source}",
+    )
+
+
+def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
+    for architecture in config.get("architectures") or ():
+        if str(architecture).endswith("ForSequenceClassification"):
+            raise CheckpointError(
+                f"{source!r} is a reranker ({architecture}), not an embedding model. It scores pairs and gives no "
+                f"vectors: load it with FlagAutoReranker."
+            )
+
+
+def _pooling(files: ModelFiles) -> str | None:
+    """Return the pooling that the sentence-transformers modules name, or None when there are no such files."""
+    modules = files.json("modules.json")
+    if modules is None:
+        return None
+    types = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
+    left_out = sorted(set(types) - _MODULES)
+    if left_out:
+        raise CheckpointError(
+            f"{files.source!r} has the sentence-transformers modules {', '.join(left_out)}, which are not supported; "
+            f"its vectors would be wrong without them."
+        )
+    return _pooling_mode(files, types["Pooling"]) if "Pooling" in types else None
+
+
+def _pooling_mode(files: ModelFiles, folder: str) -> str:
+    """Read ``N_Pooling/config.json`` in both its dialects: one flag per mode (to 5.x), or ``pooling_mode``."""
+    name = f"{folder}/config.json"
+    config = files.json(name) or {}
+    prefix = "pooling_mode_"
+    modes = [key.removeprefix(prefix) for key, value in config.items() if key.startswith(prefix) and value is True]
+    modes = [mode.removesuffix("_tokens").removesuffix("_token") for mode in modes]
+    if "pooling_mode" in config:
+        value = config["pooling_mode"]
+        modes = [value] if isinstance(value, str) else list(value)
+    if len(modes) != 1 or modes[0] not in _POOLINGS or config.get("include_prompt") is False:
+        raise CheckpointError(
+            f"{name} of {files.source!r} asks for a pooling that is not supported: {config}. Name a registered "
+            f"pooling function with pooling_method=."
+        )
+    return _POOLINGS[modes[0]]
+
+
+def _fallback(source: str, decoder: bool) -> str:
+    pooling = PoolingMethod.LAST_TOKEN if decoder else PoolingMethod.CLS
+    logger.warning(
+        "%r is not registered and has no sentence-transformers files: assuming %s and pooling %r. "
+        "Set pooling_method= (and query_instruction_for_retrieval=) if its model card says otherwise.",
+        source,
+        "a decoder" if decoder else "an encoder",
+        pooling.value,
+    )
+    return pooling
+
+
+def _prompts(files: ModelFiles) -> Mapping[str, str]:
+    settings = files.json("config_sentence_transformers.json") or {}
+    prompts = settings.get("prompts") or {}
+    return prompts if isinstance(prompts, Mapping) else {}
+
+
+def _max_length(files: ModelFiles) -> int | None:
+    settings = files.json("sentence_bert_config.json") or {}
+    value = settings.get("max_seq_length")
+    return value if isinstance(value, int) and value > 0 else None
