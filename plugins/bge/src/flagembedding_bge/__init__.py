@@ -1,0 +1,1 @@
+"""The BGE family for FlagEmbedding, as a plugin: see ``hooks`` and ``catalog``."""

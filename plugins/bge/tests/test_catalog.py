@@ -1,0 +1,123 @@
+"""The catalogue against the tutorial's list of names and the model cards' values, written out a second time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from flagembedding_bge import hooks
+from flagembedding_bge.catalog import EMBEDDERS
+
+ENCODER = "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
+DECODER = "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
+ICL = "flagembedding_bge.icl:ICLLLMEmbedder"
+M3 = "flagembedding_bge.m3:M3Embedder"
+
+EN = "Represent this sentence for searching relevant passages: "
+ZH = "为这个句子生成表示以用于检索相关文章："
+TASK = "Given a web search query, retrieve relevant passages that answer the query."
+
+
+def test_names_in_the_order_of_the_tutorial() -> None:
+    assert list(EMBEDDERS) == [
+        "bge-en-icl",
+        "bge-multilingual-gemma2",
+        "bge-m3",
+        "bge-large-en-v1.5",
+        "bge-base-en-v1.5",
+        "bge-small-en-v1.5",
+        "bge-large-zh-v1.5",
+        "bge-base-zh-v1.5",
+        "bge-small-zh-v1.5",
+        "bge-large-en",
+        "bge-base-en",
+        "bge-small-en",
+        "bge-large-zh",
+        "bge-base-zh",
+        "bge-small-zh",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "model_class", "pooling", "dimension", "max_length", "language", "licence"),
+    [
+        ("bge-en-icl", ICL, "last_token", 4096, 512, "en", "Apache-2.0"),
+        ("bge-multilingual-gemma2", DECODER, "last_token", 3584, 4096, "multilingual", "Gemma"),
+        ("bge-m3", M3, "cls", 1024, 8192, "multilingual", "MIT"),
+        ("bge-large-en-v1.5", ENCODER, "cls", 1024, 512, "en", "MIT"),
+        ("bge-base-en-v1.5", ENCODER, "cls", 768, 512, "en", "MIT"),
+        ("bge-small-en-v1.5", ENCODER, "cls", 384, 512, "en", "MIT"),
+        ("bge-large-zh-v1.5", ENCODER, "cls", 1024, 512, "zh", "MIT"),
+        ("bge-base-zh-v1.5", ENCODER, "cls", 768, 512, "zh", "MIT"),
+        ("bge-small-zh-v1.5", ENCODER, "cls", 512, 512, "zh", "MIT"),
+        ("bge-large-en", ENCODER, "cls", 1024, 512, "en", "MIT"),
+        ("bge-base-en", ENCODER, "cls", 768, 512, "en", "MIT"),
+        ("bge-small-en", ENCODER, "cls", 384, 512, "en", "MIT"),
+        ("bge-large-zh", ENCODER, "cls", 1024, 512, "zh", "MIT"),
+        ("bge-base-zh", ENCODER, "cls", 768, 512, "zh", "MIT"),
+        ("bge-small-zh", ENCODER, "cls", 512, 512, "zh", "MIT"),
+    ],
+)
+def test_model(
+    name: str, model_class: str, pooling: str, dimension: int, max_length: int, language: str, licence: str
+) -> None:
+    config = EMBEDDERS[name]
+    assert config.hub_id == f"BAAI/{name}"
+    assert config.model_class_reference == model_class
+    assert config.pooling_method == pooling
+    assert (config.dimension, config.max_length) == (dimension, max_length)
+    assert (config.languages, config.licence) == ((language,), licence)
+    assert config.source
+
+
+@pytest.mark.parametrize(
+    ("name", "query_format", "instruction", "required"),
+    [
+        ("bge-en-icl", "<instruct>{}\n<query>{}", TASK, True),
+        ("bge-multilingual-gemma2", "<instruct>{}\n<query>{}", TASK, True),
+        ("bge-m3", "{}{}", None, True),
+        ("bge-large-en-v1.5", "{}{}", EN, False),
+        ("bge-base-en-v1.5", "{}{}", EN, False),
+        ("bge-small-en-v1.5", "{}{}", EN, False),
+        ("bge-large-zh-v1.5", "{}{}", ZH, False),
+        ("bge-base-zh-v1.5", "{}{}", ZH, False),
+        ("bge-small-zh-v1.5", "{}{}", ZH, False),
+        ("bge-large-en", "{}{}", EN, False),
+        ("bge-base-en", "{}{}", EN, False),
+        ("bge-small-en", "{}{}", EN, False),
+        ("bge-large-zh", "{}{}", ZH, False),
+        ("bge-base-zh", "{}{}", ZH, False),
+        ("bge-small-zh", "{}{}", ZH, False),
+    ],
+)
+def test_instructions(name: str, query_format: str, instruction: str | None, required: bool) -> None:
+    config = EMBEDDERS[name]
+    assert config.query_instruction_format == query_format
+    assert (config.query_instruction, config.query_instruction_required) == (instruction, required)
+    assert (config.passage_instruction, config.passage_instruction_format) == (None, "{}{}")
+
+
+def test_only_the_decoders_end_in_eos() -> None:
+    ending = [name for name, config in EMBEDDERS.items() if config.append_eos]
+    assert ending == ["bge-en-icl", "bge-multilingual-gemma2"]
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_no_model_needs_anything_else(name: str) -> None:
+    config = EMBEDDERS[name]
+    assert (config.trust_remote_code, config.is_causal, config.matryoshka_dims) == (False, None, ())
+
+
+def test_the_hook_returns_the_catalogue() -> None:
+    assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+
+
+def test_listing_the_models_imports_no_torch() -> None:
+    code = (
+        "import sys, flagembedding_bge.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""The E5 family for FlagEmbedding, as a plugin: see ``hooks`` and ``catalog``."""
