@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from FlagEmbedding._lazy import lazy_exports as _lazy_exports
+from FlagEmbedding.references import POOLING_FUNCTIONS as _POOLING_FUNCTIONS
 
 if _TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsEmbedder
@@ -49,27 +50,22 @@ def __getattr__(name: str) -> _Any:
         return _own_names(name)
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from FlagEmbedding.registry.extensions import exported_class
+    from FlagEmbedding.registry.extensions import exported_class  # noqa: PLC0415 - the lazy boundary
 
     return exported_class(name)
 
 
 def __dir__() -> list[str]:
-    from FlagEmbedding.registry.extensions import exported_names
+    from FlagEmbedding.registry.extensions import exported_names  # noqa: PLC0415 - the lazy boundary
 
     return sorted({*globals(), *__all__, *exported_names()})
 
 
-def _wire() -> None:
-    """Let the ground floor ask the catalogue for pooling functions, which it cannot import itself."""
-    from FlagEmbedding.references import POOLING_FUNCTIONS
+def _pooling_claims() -> _Any:
+    from FlagEmbedding.registry.extensions import pooling_claims  # noqa: PLC0415 - the lazy boundary
 
-    def pooling_claims() -> _Any:
-        from FlagEmbedding.registry.extensions import pooling_claims
-
-        return pooling_claims()
-
-    POOLING_FUNCTIONS.fill_from(pooling_claims)
+    return pooling_claims()
 
 
-_wire()
+# The ground floor cannot import the catalogue, so the facade lets it ask for the plugins' pooling functions.
+_POOLING_FUNCTIONS.fill_from(_pooling_claims)

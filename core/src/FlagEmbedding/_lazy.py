@@ -13,9 +13,9 @@ from typing import Any
 def lazy_exports(module: str, exports: Mapping[str, str]) -> Callable[[str], Any]:
     """Return a module's ``__getattr__`` that finds each of ``exports`` (name to module) when it is asked for."""
 
-    def __getattr__(name: str) -> Any:
+    def attribute(name: str) -> Any:
         if name not in exports:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         return getattr(importlib.import_module(exports[name]), name)
 
-    return __getattr__
+    return attribute

@@ -6,7 +6,7 @@ import dataclasses
 import string
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from FlagEmbedding.errors import ConfigError
 from FlagEmbedding.references import is_reference, load_reference
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PoolingMethod(StrEnum):
     """The well-known ways to make one vector of a text's token vectors; plugins may register others by name."""
 
-    LAST_TOKEN = "last_token"
+    LAST_TOKEN = "last_token"  # noqa: S105 - no password
     CLS = "cls"
     MEAN = "mean"
 
@@ -55,17 +55,20 @@ class _ModelClassAttribute:
     A data descriptor, so that the catalogue can be built and shown without importing a model class (and torch).
     """
 
-    def __get__(self, config: Any, owner: type | None = None) -> Any:
+    @overload
+    def __get__(self, config: None, owner: type) -> Any: ...
+
+    @overload
+    def __get__(self, config: object, owner: type) -> type[AbsEmbedder]: ...
+
+    def __get__(self, config: object | None, owner: type) -> Any:
         if config is None:
             raise AttributeError("model_class")  # dataclasses ask the class for a default; there is none
         value = config.__dict__["model_class"]
         return load_reference(value) if isinstance(value, str) else value
 
-    def __set__(self, config: Any, value: Any) -> None:
+    def __set__(self, config: object, value: type[AbsEmbedder] | str) -> None:
         config.__dict__["model_class"] = value
-
-
-C = TypeVar("C", bound="EmbedderConfig")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,8 +97,8 @@ class EmbedderConfig:
         source: Where these values were read.
     """
 
-    model_class: type[AbsEmbedder] = _ModelClassAttribute()  # type: ignore[assignment]
-    pooling_method: PoolingMethod | str
+    model_class: _ModelClassAttribute = _ModelClassAttribute()
+    pooling_method: PoolingMethod | str  # type: ignore[misc]  # the descriptor above is no default
     trust_remote_code: bool = False
     query_instruction_format: str = "{}{}"
     hub_id: str | None = None
@@ -127,11 +130,12 @@ class EmbedderConfig:
         value = self.__dict__["model_class"]
         return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
-    def replace(self: C, **changes: Any) -> C:
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with ``changes``, without importing the model class as ``dataclasses.replace`` would."""
-        return type(self)(**{**self._values(), **changes})
+        return type(self)(**{**self.as_dict(), **changes})
 
-    def _values(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
+        """Return every attribute by name; ``model_class`` as it was given, not imported."""
         return {field.name: self.__dict__[field.name] for field in dataclasses.fields(self)}
 
     def __eq__(self, other: object) -> bool:
@@ -164,7 +168,7 @@ def check_instruction_format(text: object, name: str) -> None:
 
 
 def _comparable(config: EmbedderConfig) -> tuple[Any, ...]:
-    values = config._values()
+    values = config.as_dict()
     return (config.model_class_reference, *[value for name, value in values.items() if name != "model_class"])
 
 
@@ -188,4 +192,3 @@ def _is_count(value: object) -> bool:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ConfigError(f"{message}.")
-

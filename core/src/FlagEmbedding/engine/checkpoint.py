@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +15,12 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from FlagEmbedding.errors import CheckpointError, DownloadError, UnknownModelError
+from FlagEmbedding.sources import is_folder, looks_like_path
 
 # Weights of training heads that an embedding model does not use: a checkpoint may hold them, and lack the pooler.
 _UNUSED = ("cls.", "lm_head.", "pooler.", "predictions.")
+
+_SHOWN = 3  # weights that a message names
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -45,7 +48,7 @@ class Checkpoint:
 
     def load_config(self) -> Any:
         """Return the model's transformers configuration."""
-        if looks_local(self.source) and not os.path.isdir(self.source):
+        if looks_like_path(self.source) and not is_folder(self.source):
             raise UnknownModelError(f"there is no model folder {self.source!r}.")
         with _explained(self.source, "configuration"):
             return AutoConfig.from_pretrained(self.source, **self._options())
@@ -56,7 +59,7 @@ class Checkpoint:
         Raises:
             CheckpointError: There is none; transformers 5 would make up an empty one.
         """
-        if os.path.isdir(self.source) and not any(map(self._has, _TOKENIZER_FILES)):
+        if is_folder(self.source) and not any(map(self._has, _TOKENIZER_FILES)):
             raise CheckpointError(
                 f"{self.source!r} has no tokenizer (none of {', '.join(_TOKENIZER_FILES)}). Copy the tokenizer files "
                 f"of the model it was trained from into it."
@@ -76,6 +79,7 @@ class Checkpoint:
         """
         extra = {"attn_implementation": attention} if attention else {}
         with _explained(self.source, "weights"):
+            model: torch.nn.Module
             model, info = AutoModel.from_pretrained(
                 self.source,
                 config=config,
@@ -87,7 +91,9 @@ class Checkpoint:
             )
         _require_complete(self.source, info)
         if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # the head of BERT's pre-training: no embedding model of ours reads it
+            model.register_module(
+                "pooler", None
+            )  # the head of BERT's pre-training: no embedding model of ours reads it
         model.eval().requires_grad_(False)
         return model
 
@@ -95,12 +101,7 @@ class Checkpoint:
         return {"trust_remote_code": self.trust_remote_code, **self.hub_options}
 
     def _has(self, name: str) -> bool:
-        return os.path.isfile(os.path.join(self.source, name))
-
-
-def looks_local(source: str) -> bool:
-    """Say whether ``source`` can be no hub id, which has one slash at most."""
-    return os.path.isabs(source) or source.startswith(".") or source.count("/") > 1
+        return Path(self.source, name).is_file()
 
 
 @contextlib.contextmanager
@@ -119,7 +120,7 @@ def _explained(source: str, part: str) -> Iterator[None]:
 
 def _load_error(source: str, part: str, error: Exception) -> Exception:
     message = f"the {part} of {source!r} cannot be loaded: {type(error).__name__}: {error}"
-    if os.path.isdir(source):
+    if is_folder(source):
         return CheckpointError(message)
     if isinstance(error, (OSError, hub_errors.HfHubHTTPError)):
         return DownloadError(f"{message} Check the network (and HF_HUB_OFFLINE), or give a local folder.")
@@ -129,7 +130,7 @@ def _load_error(source: str, part: str, error: Exception) -> Exception:
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
     """Keep transformers' own report and progress bar off the terminal; downloads keep the hub's bar."""
-    log = transformers.utils.logging
+    log: Any = transformers.utils.logging
     verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
     _set_progress_bar(False)
@@ -141,16 +142,18 @@ def _quiet_transformers() -> Iterator[None]:
 
 
 def _set_progress_bar(on: bool) -> None:
-    log = transformers.utils.logging
+    log: Any = transformers.utils.logging
     log.enable_progress_bar() if on else log.disable_progress_bar()
 
 
 def _require_complete(source: str, info: Mapping[str, Any]) -> None:
     missing = _used(info["missing_keys"])
     unexpected = _used(info["unexpected_keys"])
-    mismatched = sorted(f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"])
+    mismatched = sorted(
+        f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
+    )
     problems = [
-        f"{len(names)} {what} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+        f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
         for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
         if names
     ]

@@ -8,13 +8,13 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-Rows = TypeVar("Rows", contravariant=True)
+Rows_contra = TypeVar("Rows_contra", contravariant=True)
 
 
-class Sink(Protocol[Rows]):
+class Sink(Protocol[Rows_contra]):
     """Takes the result of each batch, with the positions of its texts."""
 
-    def put(self, positions: Sequence[int], rows: Rows) -> None:
+    def put(self, positions: Sequence[int], rows: Rows_contra) -> None:
         """Keep ``rows[i]`` for the text at ``positions[i]``."""
 
 

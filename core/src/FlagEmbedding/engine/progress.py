@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
@@ -10,7 +11,7 @@ from tqdm import tqdm
 _PATIENCE_SECONDS = 2.0
 
 
-def progress_bar(total: int, show: bool | None) -> tqdm[None]:
+def progress_bar(total: int, show: bool | None) -> tqdm[Any]:
     """Return a bar over ``total`` texts. ``show``: True, False, or None for "on a terminal, if it takes long"."""
     automatic = show is None
     return tqdm(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+import reprlib
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from FlagEmbedding.errors import InputError
@@ -18,7 +20,7 @@ def as_texts(texts: Any, what: str = "sentences") -> tuple[list[str], bool]:
     """
     if isinstance(texts, str):
         return [_checked(texts, what, None)], True
-    if isinstance(texts, (bytes, Mapping, Set)) or not isinstance(texts, Iterable):
+    if isinstance(texts, (bytes, Mapping, AbstractSet)) or not isinstance(texts, Iterable):
         raise InputError(f"{what} must be a string or a list of strings, not {_named(texts)}.")
     return [_checked(text, what, index) for index, text in enumerate(texts)], False
 
@@ -46,5 +48,4 @@ def _check_unicode(text: str, where: str) -> None:
 def _named(value: object) -> str:
     if value is None:
         return "None"
-    text = repr(value)
-    return f"{type(value).__name__} ({text if len(text) <= 40 else text[:37] + '...'})"
+    return f"{type(value).__name__} ({reprlib.repr(value)})"

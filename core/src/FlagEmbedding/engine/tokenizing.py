@@ -1,4 +1,4 @@
-"""Tokenising: every text once, in bulk, as lists of token ids; nothing padded, no state that two threads could share."""
+"""Tokenising: every text once, in bulk, as lists of ids; nothing padded, no state that two threads could share."""
 
 from __future__ import annotations
 

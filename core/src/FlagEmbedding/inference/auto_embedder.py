@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass
 from FlagEmbedding.errors import ModelClassError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class FlagAutoModel:
     """The factory of embedders: a name goes in, the right class comes out, loaded and set up."""
 
-    def __init__(self) -> NoReturn:
+    def __init__(self) -> None:
         raise ModelClassError("FlagAutoModel is a factory: call FlagAutoModel.from_finetuned(name).")
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a plugin must hold to, checked while it is loaded, so that its faults are known before its models are asked for."""
+"""What a plugin must hold to, checked while it is loaded: its faults are known before its models are asked for."""
 
 from __future__ import annotations
 
@@ -68,6 +68,6 @@ def _checked(hook: str, table: object, value_type: type) -> Mapping[str, Any]:
             raise PluginError(f"its hook {hook} names an entry {name!r}; a name is a string without outer blanks")
         if not isinstance(value, value_type):
             raise PluginError(f"its hook {hook} gives {name!r} a {type(value).__name__}, not a {value_type.__name__}")
-        if value_type is str and not is_reference(value):
+        if isinstance(value, str) and not is_reference(value):
             raise PluginError(f"its hook {hook} gives {name!r} the value {value!r}, which is not 'module:name'")
     return dict(table)

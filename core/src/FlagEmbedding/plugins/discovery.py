@@ -43,10 +43,9 @@ def second_owner() -> str | None:
     The distribution FlagEmbedding on PyPI installs a package of the same name: the two overwrite each other's files.
     """
     try:
-        other = importlib_metadata.distribution("FlagEmbedding")
+        return f"FlagEmbedding {importlib_metadata.version('FlagEmbedding')}"
     except importlib_metadata.PackageNotFoundError:
         return None
-    return f"{_name_of(other)} {_version_of(other)}"
 
 
 def warn_of_second_owner() -> None:
@@ -68,30 +67,44 @@ def normalize(name: str) -> str:
 
 
 def _distributions() -> Iterator[Distribution]:
-    seen: set[str] = set()
-    for dist in importlib_metadata.distributions():
-        name = normalize(_name_of(dist))
-        if name not in seen:
-            seen.add(name)
+    """Yield the distributions that may have something for us, and that no earlier folder of ``sys.path`` shadows.
+
+    Looks for the group's name as plain text first: parsing the metadata of everything installed takes longer than all
+    the rest of a listing.
+    """
+    for dist in Distribution.discover():
+        if _mentions_group(dist) and not _is_shadowed(dist):
             yield dist
+
+
+def _mentions_group(dist: Distribution) -> bool:
+    try:
+        return GROUP in (dist.read_text("entry_points.txt") or "")
+    except Exception:  # noqa: BLE001 - unreadable: looked at again, and recorded, where its entry points are read
+        return True
+
+
+def _is_shadowed(dist: Distribution) -> bool:
+    try:
+        first = importlib_metadata.distribution(_name_of(dist))
+    except importlib_metadata.PackageNotFoundError:  # without a proper name nothing can shadow it
+        return False
+    return bool(first.locate_file("") != dist.locate_file(""))
 
 
 def _name_of(dist: Distribution) -> str:
     """Return the distribution's name, or the folder of its metadata when that has none (a broken installation)."""
     try:
         name: str | None = dist.metadata["Name"]
-    except Exception:  # metadata that cannot be parsed: the folder still names the culprit
+    except Exception:  # noqa: BLE001 - metadata that cannot be parsed: the folder still names the culprit
         name = None
     return name or str(getattr(dist, "_path", "unnamed distribution"))
 
 
 def _candidates_of(dist: Distribution) -> Iterator[Candidate]:
-    # Cheap test first: most distributions have nothing for us, and parsing each one's entry points takes longer.
     try:
-        text = dist.read_text("entry_points.txt") or ""
-        wanted = GROUP in text
-        entry_points: Iterable[EntryPoint] = dist.entry_points.select(group=GROUP) if wanted else ()
-    except Exception as error:  # one damaged file must not hide the plugins of all others
+        entry_points: Iterable[EntryPoint] = dist.entry_points.select(group=GROUP)
+    except Exception as error:  # noqa: BLE001 - one damaged file must not hide the plugins of all others
         yield _damaged(dist, error)
         return
     for entry_point in entry_points:
@@ -107,7 +120,7 @@ def _damaged(dist: Distribution, error: Exception) -> Candidate:
 def _version_of(dist: Distribution) -> str:
     try:
         return dist.version or ""
-    except Exception:  # no version is no reason not to list it
+    except Exception:  # noqa: BLE001 - no version is no reason not to list it
         return ""
 
 

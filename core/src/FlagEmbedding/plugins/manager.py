@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pluggy
 
@@ -21,6 +21,7 @@ from FlagEmbedding.plugins import builtin, hookspecs
 from FlagEmbedding.plugins.contract import check_hooks, collect
 from FlagEmbedding.plugins.discovery import DISABLE, Candidate, find_candidates, warn_of_second_owner
 from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
+from FlagEmbedding.sources import is_folder
 
 STRICT = "FLAGEMBEDDING_STRICT_PLUGINS"
 
@@ -128,7 +129,7 @@ class PluginManager:
             check_hooks(self._pluggy, plugin)
             self._pluggy.register(plugin, name=key)
             record.contribution = collect(self._functions(plugin))
-        except (Exception, SystemExit) as error:  # any code may run in a plugin's import, and none of it may end ours
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - any code may run in a plugin's import, and none of it may end ours
             self._fail(record, key, error)
 
     def _functions(self, plugin: object) -> dict[str, Callable[[], object]]:
@@ -155,11 +156,11 @@ def _ask(record: PluginRecord, implementation: pluggy.HookImpl, model_name: str)
     who = f"the plugin {record.name!r} ({record.owner})"
     hint = f"Switch it off with {DISABLE}={record.name} to load the model from elsewhere."
     try:
-        answer = implementation.function(*[arguments[name] for name in implementation.argnames])
+        answer: Any = implementation.function(*[arguments[name] for name in implementation.argnames])
         folder: str | None = None if answer is None else os.fspath(answer)
     except Exception as error:
         raise PluginError(f"{who} failed to locate {model_name!r}: {error} {hint}") from error
-    if folder is not None and not os.path.isdir(folder):
+    if folder is not None and not is_folder(folder):
         raise PluginError(f"{who} located {model_name!r} in {folder!r}, which is no folder. {hint}")
     return folder
 

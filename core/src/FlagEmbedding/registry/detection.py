@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Backbones that read left to right; every other one is taken for an encoder. (transformers 5 has no flag for it.)
 _DECODERS = frozenset(
-    "mistral llama qwen2 qwen3 gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neox opt bloom minicpm minicpm3".split()
+    {"mistral", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "gpt_neox", "opt"}
 )
 
 _POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_token": "last_token"}
@@ -45,7 +45,7 @@ def detect_embedder(files: ModelFiles, model_class: str | None = None) -> Embedd
     key = EmbedderModelClass.DECODER_ONLY_BASE if decoder else EmbedderModelClass.ENCODER_ONLY_BASE
     prompts = _prompts(files)
     return EmbedderConfig(
-        model_class=model_class or model_class_reference(key),  # type: ignore[arg-type]
+        model_class=model_class or model_class_reference(key),
         pooling_method=_pooling(files) or _fallback(files.source, decoder),
         query_instruction=prompts.get("query") or None,
         passage_instruction=prompts.get("document") or prompts.get("passage") or None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ class ModelFiles:
             raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
 
     def _path(self, name: str) -> Path | None:
-        if os.path.isdir(self.source):
+        if Path(self.source).is_dir():
             path = Path(self.source, name)
             return path if path.is_file() else None
         try:

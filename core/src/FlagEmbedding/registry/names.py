@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from FlagEmbedding.config import EmbedderConfig
 from FlagEmbedding.errors import InputError
@@ -22,11 +22,11 @@ def clean_name(model_name_or_path: str | os.PathLike[str]) -> str:
     """
     if not isinstance(model_name_or_path, (str, os.PathLike)):
         raise InputError(f"a model is given by name or path, not by {type(model_name_or_path).__name__}.")
-    text = os.path.expanduser(os.fspath(model_name_or_path)).strip()
+    text = os.fspath(model_name_or_path).strip()
     stripped = text.rstrip("/\\")
     if not stripped:
         raise InputError(f"{text!r} is no model name. Give a registered name, a hub id (org/name) or a local folder.")
-    return stripped
+    return str(Path(stripped).expanduser()) if stripped.startswith("~") else stripped
 
 
 def find_entry(text: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
@@ -40,11 +40,6 @@ def find_entry(text: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
         if entry is not None:
             return entry
     return None
-
-
-def looks_like_path(text: str) -> bool:
-    """Say whether ``text`` can only be a path: hub ids have one slash at most, and start with a letter or digit."""
-    return os.path.isabs(text) or text.startswith(".") or "\\" in text or text.count("/") > 1
 
 
 def _candidates(text: str) -> Iterable[str]:

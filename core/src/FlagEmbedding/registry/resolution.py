@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from FlagEmbedding.config import EmbedderConfig
@@ -17,8 +18,9 @@ from FlagEmbedding.registry.detection import detect_embedder
 from FlagEmbedding.registry.extensions import model_class_reference
 from FlagEmbedding.registry.files import ModelFiles
 from FlagEmbedding.registry.mapping import EMBEDDERS
-from FlagEmbedding.registry.names import clean_name, find_entry, looks_like_path
+from FlagEmbedding.registry.names import clean_name, find_entry
 from FlagEmbedding.registry.unknown import no_source, unknown_model
+from FlagEmbedding.sources import is_folder, looks_like_path
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +83,10 @@ def _class_reference(model_class: str | Enum) -> str:
 
 def _source(text: str, entry: str | None, forced: bool) -> str:
     """Return where the files of ``text`` are: a local folder as given, a plugin's folder, or a hub id."""
-    if os.path.isdir(text):
+    if is_folder(text):
         _check_folder(text, entry)
         return text
-    if looks_like_path(text) or os.path.exists(text):
+    if looks_like_path(text) or Path(text).exists():
         raise UnknownModelError(f"there is no model folder {text!r}.")
     name = _official(text, entry) or text
     located = plugin_manager().locate(name)
@@ -96,7 +98,7 @@ def _source(text: str, entry: str | None, forced: bool) -> str:
 
 
 def _check_folder(folder: str, entry: str | None) -> None:
-    if not os.path.isfile(os.path.join(folder, "config.json")):
+    if not Path(folder, "config.json").is_file():
         official = EMBEDDERS[entry].hub_id if entry else None
         other = f" To load the registered model, give its hub id {official!r}." if official else ""
         raise CheckpointError(f"{folder!r} is a local folder without config.json, so it is no model folder.{other}")
@@ -115,7 +117,7 @@ def _trusted(config: EmbedderConfig, text: str, entry: str | None, source: str) 
     """Remote code runs only from the official repository (or a plugin's copy of it), never from a folder or a fork."""
     if not config.trust_remote_code:
         return False
-    official = not os.path.isdir(text) and (_official(text, entry) or text) == config.hub_id
+    official = not is_folder(text) and (_official(text, entry) or text) == config.hub_id
     if not official:
         logger.warning("%r is not %r: its own code is not run. Say trust_remote_code=True to run it.", source, entry)
     return official

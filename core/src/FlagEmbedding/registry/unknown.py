@@ -15,8 +15,8 @@ def unknown_model(name: str) -> str:
     parts = [
         f"unknown model {name!r}: no installed plugin registers it, and there is no such folder.",
         f"It comes with {distribution}. Run: pip install {distribution}." if distribution else _near(name),
-        "Model families are plugins (all of them: pip install 'flagembedding-core[all]'); "
-        "`flagembedding models` lists the names that are installed. A hub id (org/name) or a local folder works too.",
+        "Model families are plugins (all of them: pip install 'flagembedding-core[all]').",
+        "`flagembedding models` lists the names that are installed; a hub id (org/name) or a local folder works too.",
         *_idle_plugins(),
     ]
     return " ".join(part for part in parts if part)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.abc.inference.options import check_count, constructor_options
 from FlagEmbedding.engine.devices import DeviceLike, target_devices
 from FlagEmbedding.engine.texts import as_texts
-from FlagEmbedding.abc.inference.options import check_count, constructor_options
 from FlagEmbedding.errors import OptionError
 from FlagEmbedding.spelling import reject_unknown_options
 
@@ -21,7 +21,7 @@ Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
 
 
 class AbsEmbedder(ABC):
-    """An embedding model: texts in, vectors out.
+    r"""An embedding model: texts in, vectors out.
 
     An author implements :meth:`encode_single_device`; instructions, input checks and defaults are here, once.
 
@@ -31,7 +31,7 @@ class AbsEmbedder(ABC):
         use_fp16: Half precision on accelerators; a CPU computes in float32 whatever this says.
         use_bf16: bfloat16 on every device, the CPU too; faster there, with an error of some 1e-3.
         query_instruction_for_retrieval: Put before queries through ``query_instruction_format``; None or ``""``: none.
-        query_instruction_format: Two ``{}``: instruction, then query; ``\\n`` may be written as two characters.
+        query_instruction_format: Two ``{}``: instruction, then query; ``\n`` may be written as two characters.
         devices: A device or several; None means every accelerator, or the CPU when there is none.
         batch_size: At most so many texts in one forward.
         query_max_length: Tokens of a query that count, special tokens included; None means the model's own limit,

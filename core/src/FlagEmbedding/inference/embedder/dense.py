@@ -93,7 +93,8 @@ class DenseEmbedder(AbsEmbedder):
     @property
     def dimension(self) -> int:
         """Length of the vectors, before any truncation."""
-        width: int = self.model.config.get_text_config().hidden_size
+        config: Any = self.model.config
+        width: int = config.get_text_config().hidden_size
         return width
 
     def encode_single_device(

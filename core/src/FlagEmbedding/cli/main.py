@@ -1,0 +1,55 @@
+"""The command and its parts: each command is a module, imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from FlagEmbedding import __version__
+from FlagEmbedding.errors import FlagEmbeddingError
+
+_COMMANDS = {
+    "encode": "turn texts into vectors (JSONL)",
+    "models": "list the models that the installed plugins register",
+    "plugins": "list the plugins: active, disabled and failed",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when that command is called: ``models`` must not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"FlagEmbedding.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; our errors are messages, anything else keeps its traceback."""
+        try:
+            return super().invoke(ctx)
+        except FlagEmbeddingError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="flagembedding", package_name="flagembedding-core")
+def cli() -> None:
+    """Embedding models by name, from plugins.
+
+    Data goes to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(cli())
