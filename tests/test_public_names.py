@@ -1,0 +1,72 @@
+"""The public names of the facades: listed here, and every one of them there."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+
+import pytest
+
+import FlagEmbedding
+
+FACADES = {
+    "FlagEmbedding": [
+        "AbsEmbedder",
+        "EmbedderConfig",
+        "EmbedderModelClass",
+        "FlagAutoModel",
+        "FlagModel",
+        "PoolingMethod",
+    ],
+    "FlagEmbedding.abc.inference": ["AbsEmbedder"],
+    "FlagEmbedding.inference": ["EmbedderModelClass", "FlagAutoModel", "FlagModel"],
+    "FlagEmbedding.inference.embedder": ["EmbedderModelClass", "FlagModel"],
+    "FlagEmbedding.inference.embedder.encoder_only": ["BaseEmbedder", "FlagModel"],
+    "FlagEmbedding.inference.embedder.model_mapping": [
+        "AUTO_EMBEDDER_MAPPING",
+        "EmbedderConfig",
+        "EmbedderModelClass",
+        "PoolingMethod",
+        "support_model_list",
+    ],
+    "FlagEmbedding.plugins": ["EmbedderConfig", "EmbedderModelClass", "ModelClass", "PoolingMethod", "hookimpl"],
+}
+
+
+@pytest.mark.parametrize("facade", FACADES)
+def test_public_names(facade: str) -> None:
+    module = importlib.import_module(facade)
+    assert sorted(module.__all__) == sorted(FACADES[facade])
+    assert set(module.__all__) <= set(dir(module))
+
+
+@pytest.mark.parametrize(("facade", "name"), [(facade, name) for facade, names in FACADES.items() for name in names])
+def test_every_public_name_is_there(facade: str, name: str) -> None:
+    module = importlib.import_module(facade)
+    assert name in {getattr(getattr(module, name), "__name__", name), "AUTO_EMBEDDER_MAPPING", "FlagModel"}
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'FlagEmbedding' has no attribute 'FlagModle'"):
+        _ = FlagEmbedding.FlagModle
+
+
+def test_a_dunder_name_asks_no_plugin() -> None:
+    assert not hasattr(FlagEmbedding, "__wrapped__")
+
+
+def test_a_class_of_a_plugin_that_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {"models": {}, "model_classes": {}, "exports": {"FlagAcmeModel": "flagembedding-acme"}}
+    monkeypatch.setattr("FlagEmbedding.registry.hints._table", lambda: table)
+    with pytest.raises(ImportError, match="pip install flagembedding-acme"):
+        from FlagEmbedding import FlagAcmeModel  # noqa: F401
+
+
+def test_the_factory_is_not_an_object() -> None:
+    with pytest.raises(ValueError, match=r"FlagAutoModel\.from_finetuned\(name\)"):
+        FlagEmbedding.FlagAutoModel()
+
+
+@pytest.mark.parametrize("name", ["FlagAutoModel", "FlagModel", "EmbedderConfig"])
+def test_public_classes_can_be_pickled(name: str) -> None:
+    assert pickle.loads(pickle.dumps(getattr(FlagEmbedding, name))) is getattr(FlagEmbedding, name)

@@ -1,0 +1,51 @@
+"""With all plugins installed, the mapping holds the names that the tutorial prints, and prints them as it does."""
+
+from __future__ import annotations
+
+import pytest
+
+from FlagEmbedding import FlagAutoModel
+from FlagEmbedding.errors import ModelClassError
+from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING, support_model_list
+
+NAMES = """
+bge-en-icl bge-multilingual-gemma2 bge-m3
+bge-large-en-v1.5 bge-base-en-v1.5 bge-small-en-v1.5 bge-large-zh-v1.5 bge-base-zh-v1.5 bge-small-zh-v1.5
+bge-large-en bge-base-en bge-small-en bge-large-zh bge-base-zh bge-small-zh
+e5-mistral-7b-instruct e5-large-v2 e5-base-v2 e5-small-v2
+multilingual-e5-large-instruct multilingual-e5-large multilingual-e5-base multilingual-e5-small
+e5-large e5-base e5-small
+gte-Qwen2-7B-instruct gte-Qwen2-1.5B-instruct gte-Qwen1.5-7B-instruct
+gte-multilingual-base gte-large-en-v1.5 gte-base-en-v1.5
+gte-large gte-base gte-small gte-large-zh gte-base-zh gte-small-zh
+SFR-Embedding-2_R SFR-Embedding-Mistral Linq-Embed-Mistral
+""".split()
+
+
+def test_all_names_in_the_order_of_the_tutorial() -> None:
+    assert len(NAMES) == 41
+    assert [name for name in AUTO_EMBEDDER_MAPPING if name in NAMES] == NAMES
+
+
+def test_the_list_of_names_is_the_mappings() -> None:
+    assert support_model_list() == list(AUTO_EMBEDDER_MAPPING)
+
+
+def test_an_entry_prints_its_four_attributes() -> None:
+    assert repr(AUTO_EMBEDDER_MAPPING["bge-en-icl"]) == (
+        "EmbedderConfig(model_class=<class 'flagembedding_bge.icl.ICLLLMEmbedder'>, "
+        "pooling_method=<PoolingMethod.LAST_TOKEN: 'last_token'>, trust_remote_code=False, "
+        "query_instruction_format='<instruct>{}\\n<query>{}')"
+    )
+
+
+@pytest.mark.parametrize("name", ["bge-en-icl", "bge-m3", "e5-mistral-7b-instruct", "SFR-Embedding-2_R"])
+def test_a_listed_model_without_its_class_says_so(name: str) -> None:
+    with pytest.raises(ModelClassError, match="is not there yet"):
+        FlagAutoModel.from_finetuned(name, devices="cpu")
+
+
+def test_every_entry_has_an_official_repository_of_its_name() -> None:
+    for name in NAMES:
+        organisation, _, repository = str(AUTO_EMBEDDER_MAPPING[name].hub_id).partition("/")
+        assert (bool(organisation), repository) == (True, name)
