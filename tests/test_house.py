@@ -28,7 +28,9 @@ def test_the_core_names_no_family() -> None:
 
 
 def test_the_install_hints_are_current() -> None:
-    done = subprocess.run([sys.executable, ROOT / "tools/generate_hints.py", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/generate_hints.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

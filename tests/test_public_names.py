@@ -59,7 +59,7 @@ def test_a_class_of_a_plugin_that_is_missing_says_what_to_install(monkeypatch: p
     table = {"models": {}, "model_classes": {}, "exports": {"FlagAcmeModel": "flagembedding-acme"}}
     monkeypatch.setattr("FlagEmbedding.registry.hints._table", lambda: table)
     with pytest.raises(ImportError, match="pip install flagembedding-acme"):
-        from FlagEmbedding import FlagAcmeModel  # noqa: F401
+        from FlagEmbedding import FlagAcmeModel  # noqa: F401, PLC0415
 
 
 def test_the_factory_is_not_an_object() -> None:

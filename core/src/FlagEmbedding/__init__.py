@@ -37,8 +37,8 @@ _own_names = _lazy_exports(
         "AbsEmbedder": "FlagEmbedding.abc.inference",
         "EmbedderConfig": "FlagEmbedding.config",
         "EmbedderModelClass": "FlagEmbedding.config",
-        "FlagAutoModel": "FlagEmbedding.inference",
-        "FlagModel": "FlagEmbedding.inference",
+        "FlagAutoModel": "FlagEmbedding.inference.auto_embedder",
+        "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
         "PoolingMethod": "FlagEmbedding.config",
     },
 )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import errors as hub_errors
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from FlagEmbedding.errors import CheckpointError, DownloadError, UnknownModelError
+from FlagEmbedding.errors import CheckpointError, UnknownModelError
+from FlagEmbedding.hub import fetch_model
 from FlagEmbedding.sources import is_folder, looks_like_path
 
 # Weights of training heads that an embedding model does not use: a checkpoint may hold them, and lack the pooler.
@@ -32,26 +31,33 @@ _TOKENIZER_FILES = (
 )
 
 
-@dataclass(frozen=True)
 class Checkpoint:
-    """Where a model comes from, and how it may be fetched.
+    """The files of one model, in a local folder.
 
-    Attributes:
-        source: A local folder or a hub id.
+    Args:
+        source: A local folder or a hub id, which is fetched into the hub's cache.
         trust_remote_code: Whether Python code of the checkpoint may run.
-        hub_options: ``cache_dir``, ``revision``, ``token``, ``local_files_only``, as transformers takes them.
+        hub_options: Some of :data:`FlagEmbedding.hub.HUB_OPTIONS`.
+
+    Raises:
+        UnknownModelError: There is neither such a folder nor such a repository.
+        DownloadError: The repository could not be fetched.
     """
 
-    source: str
-    trust_remote_code: bool = False
-    hub_options: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, source: str, *, trust_remote_code: bool = False, hub_options: Mapping[str, Any] = {}) -> None:
+        if looks_like_path(source) and not is_folder(source):
+            raise UnknownModelError(f"there is no model folder {source!r}.")
+        code = ("*.py",) if trust_remote_code else ()
+        self.folder = Path(source) if is_folder(source) else fetch_model(source, hub_options, code)
+        self.source = source
+        self._options = {"trust_remote_code": trust_remote_code}
 
     def load_config(self) -> Any:
         """Return the model's transformers configuration."""
-        if looks_like_path(self.source) and not is_folder(self.source):
-            raise UnknownModelError(f"there is no model folder {self.source!r}.")
-        with _explained(self.source, "configuration"):
-            return AutoConfig.from_pretrained(self.source, **self._options())
+        if not self._has("config.json"):
+            raise CheckpointError(f"{self.source!r} has no config.json, so it is no model folder.")
+        with self._explained("config.json"):
+            return AutoConfig.from_pretrained(self.folder, **self._options)
 
     def load_tokenizer(self) -> Any:
         """Return the tokenizer.
@@ -59,13 +65,13 @@ class Checkpoint:
         Raises:
             CheckpointError: There is none; transformers 5 would make up an empty one.
         """
-        if is_folder(self.source) and not any(map(self._has, _TOKENIZER_FILES)):
+        if not any(map(self._has, _TOKENIZER_FILES)):
             raise CheckpointError(
                 f"{self.source!r} has no tokenizer (none of {', '.join(_TOKENIZER_FILES)}). Copy the tokenizer files "
                 f"of the model it was trained from into it."
             )
-        with _explained(self.source, "tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(self.source, **self._options())
+        with self._explained("tokenizer"):
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, **self._options)
         if not tokenizer.is_fast:
             raise CheckpointError(f"the tokenizer of {self.source!r} has no tokenizers backend, which is needed here.")
         return tokenizer
@@ -78,58 +84,45 @@ class Checkpoint:
                 numbers and say nothing.
         """
         extra = {"attn_implementation": attention} if attention else {}
-        with _explained(self.source, "weights"):
+        with self._explained("weights"):
             model: torch.nn.Module
             model, info = AutoModel.from_pretrained(
-                self.source,
+                self.folder,
                 config=config,
                 dtype=dtype,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported by us, with the missing and unexpected ones
                 **extra,
-                **self._options(),
+                **self._options,
             )
         _require_complete(self.source, info)
         if getattr(model, "pooler", None) is not None:
-            model.register_module(
-                "pooler", None
-            )  # the head of BERT's pre-training: no embedding model of ours reads it
-        model.eval().requires_grad_(False)
-        return model
-
-    def _options(self) -> dict[str, Any]:
-        return {"trust_remote_code": self.trust_remote_code, **self.hub_options}
+            model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
+        return model.eval().requires_grad_(requires_grad=False)
 
     def _has(self, name: str) -> bool:
-        return Path(self.source, name).is_file()
+        return (self.folder / name).is_file()
 
-
-@contextlib.contextmanager
-def _explained(source: str, part: str) -> Iterator[None]:
-    """Load quietly, and turn what the libraries raise into one of our errors."""
-    try:
-        with _quiet_transformers():
-            yield
-    except (hub_errors.RepositoryNotFoundError, hub_errors.HFValidationError) as error:
-        raise UnknownModelError(f"{source!r} is no local folder, and the hub has no such repository.") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"the weights of {source!r} are damaged ({error}). Fetch or copy them again.") from error
-    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, AttributeError) as error:
-        raise _load_error(source, part, error) from error
-
-
-def _load_error(source: str, part: str, error: Exception) -> Exception:
-    message = f"the {part} of {source!r} cannot be loaded: {type(error).__name__}: {error}"
-    if is_folder(source):
-        return CheckpointError(message)
-    if isinstance(error, (OSError, hub_errors.HfHubHTTPError)):
-        return DownloadError(f"{message} Check the network (and HF_HUB_OFFLINE), or give a local folder.")
-    return CheckpointError(message)
+    @contextlib.contextmanager
+    def _explained(self, part: str) -> Iterator[None]:
+        """Load quietly, and turn whatever the libraries raise over the files into one error of ours."""
+        try:
+            with _quiet_transformers():
+                yield
+        except SafetensorError as error:
+            raise CheckpointError(
+                f"the weights of {self.source!r} are damaged ({error}). Fetch or copy them again."
+            ) from error
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            what = f"the {part} of {self.source!r} cannot be loaded"
+            raise CheckpointError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own report and progress bar off the terminal; downloads keep the hub's bar."""
+    """Keep transformers' own report and progress bar off the terminal."""
     log: Any = transformers.utils.logging
     verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
@@ -147,16 +140,15 @@ def _set_progress_bar(on: bool) -> None:
 
 
 def _require_complete(source: str, info: Mapping[str, Any]) -> None:
-    missing = _used(info["missing_keys"])
-    unexpected = _used(info["unexpected_keys"])
-    mismatched = sorted(
+    mismatched = [
         f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
-    )
-    problems = [
-        f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
-        if names
     ]
+    groups = {
+        "missing": _used(info["missing_keys"]),
+        "unexpected": _used(info["unexpected_keys"]),
+        "of another shape": sorted(mismatched),
+    }
+    problems = [_listed(names, what) for what, names in groups.items() if names]
     if problems or info["error_msgs"]:
         details = "; ".join([*problems, *map(str, info["error_msgs"])])
         raise CheckpointError(
@@ -166,3 +158,8 @@ def _require_complete(source: str, info: Mapping[str, Any]) -> None:
 
 def _used(names: Any) -> list[str]:
     return sorted(name for name in names if not any(f".{unused}" in f".{name}" for unused in _UNUSED))
+
+
+def _listed(names: list[str], what: str) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{more})"

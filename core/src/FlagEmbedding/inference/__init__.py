@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 from FlagEmbedding._lazy import lazy_exports
 from FlagEmbedding.config import EmbedderModelClass
-from FlagEmbedding.inference.auto_embedder import FlagAutoModel
 
 if TYPE_CHECKING:
+    from FlagEmbedding.inference.auto_embedder import FlagAutoModel
     from FlagEmbedding.inference.embedder.encoder_only.base import FlagModel
 
 __all__ = ["EmbedderModelClass", "FlagAutoModel", "FlagModel"]
 
-__getattr__ = lazy_exports(__name__, {"FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base"})
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "FlagAutoModel": "FlagEmbedding.inference.auto_embedder",
+        "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass
 from FlagEmbedding.errors import ModelClassError
-from FlagEmbedding.registry.resolution import HUB_OPTIONS, Resolution, resolve_embedder
+from FlagEmbedding.hub import HUB_OPTIONS
+from FlagEmbedding.registry.resolution import Resolution, resolve_embedder
 
 if TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsEmbedder

@@ -85,20 +85,27 @@ def _mentions_group(dist: Distribution) -> bool:
 
 
 def _is_shadowed(dist: Distribution) -> bool:
-    try:
-        first = importlib_metadata.distribution(_name_of(dist))
-    except importlib_metadata.PackageNotFoundError:  # without a proper name nothing can shadow it
-        return False
+    name = _header(dist, "Name")  # without one nothing can shadow it
+    first = next(iter(Distribution.discover(name=name)), dist) if name else dist
     return bool(first.locate_file("") != dist.locate_file(""))
+
+
+def _header(dist: Distribution, field: str) -> str:
+    """Return a field of the distribution's metadata, or an empty string where it cannot be read.
+
+    Read as text: the parser that importlib_metadata would import for it takes as long as all the rest of a listing.
+    """
+    try:
+        text = dist.read_text("METADATA") or dist.read_text("PKG-INFO") or ""
+    except (OSError, UnicodeError):
+        return ""
+    match = re.search(rf"(?m)^{field}: *(\S+)", text.partition("\n\n")[0])
+    return match[1] if match else ""
 
 
 def _name_of(dist: Distribution) -> str:
     """Return the distribution's name, or the folder of its metadata when that has none (a broken installation)."""
-    try:
-        name: str | None = dist.metadata["Name"]
-    except Exception:  # noqa: BLE001 - metadata that cannot be parsed: the folder still names the culprit
-        name = None
-    return name or str(getattr(dist, "_path", "unnamed distribution"))
+    return _header(dist, "Name") or str(getattr(dist, "_path", "unnamed distribution"))
 
 
 def _candidates_of(dist: Distribution) -> Iterator[Candidate]:
@@ -108,20 +115,13 @@ def _candidates_of(dist: Distribution) -> Iterator[Candidate]:
         yield _damaged(dist, error)
         return
     for entry_point in entry_points:
-        yield Candidate(PluginRecord(entry_point.name, _name_of(dist), _version_of(dist)), entry_point)
+        yield Candidate(PluginRecord(entry_point.name, _name_of(dist), _header(dist, "Version")), entry_point)
 
 
 def _damaged(dist: Distribution, error: Exception) -> Candidate:
     reason = f"its entry_points.txt cannot be read: {type(error).__name__}: {error}"
     name = _name_of(dist)
-    return Candidate(PluginRecord(name, name, _version_of(dist), Status.FAILED, reason, error), None)
-
-
-def _version_of(dist: Distribution) -> str:
-    try:
-        return dist.version or ""
-    except Exception:  # noqa: BLE001 - no version is no reason not to list it
-        return ""
+    return Candidate(PluginRecord(name, name, _header(dist, "Version"), Status.FAILED, reason, error), None)
 
 
 def _apply_filters(record: PluginRecord, environ: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from FlagEmbedding.config import EmbedderConfig
 from FlagEmbedding.errors import CheckpointError, UnknownModelError
+from FlagEmbedding.hub import fetch_settings
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.references import is_reference
 from FlagEmbedding.registry.detection import detect_embedder
@@ -23,9 +24,6 @@ from FlagEmbedding.registry.unknown import no_source, unknown_model
 from FlagEmbedding.sources import is_folder, looks_like_path
 
 logger = logging.getLogger(__name__)
-
-HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only")
-"""Options of a load that say how the hub is asked; passed on to ``huggingface_hub`` under these names."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def resolve_embedder(
         model_class: A key (``"encoder-only-base"``), a ``"module:Class"`` or an Enum member; replaces the class and
             nothing else.
         overrides: Other fields of :class:`EmbedderConfig` that the caller decides; None means "not decided".
-        hub_options: See :data:`HUB_OPTIONS`.
+        hub_options: Some of :data:`FlagEmbedding.hub.HUB_OPTIONS`.
 
     Raises:
         UnknownModelError: The name leads nowhere.
@@ -110,7 +108,8 @@ def _official(text: str, entry: str | None) -> str | None:
 
 
 def _detect(source: str, wanted: Mapping[str, Any], hub_options: Mapping[str, Any]) -> EmbedderConfig:
-    return detect_embedder(ModelFiles(source, dict(hub_options)), wanted.get("model_class"))
+    folder = Path(source) if is_folder(source) else fetch_settings(source, hub_options)
+    return detect_embedder(ModelFiles(source, folder), wanted.get("model_class"))
 
 
 def _trusted(config: EmbedderConfig, text: str, entry: str | None, source: str) -> bool:

@@ -69,8 +69,12 @@ class DenseEmbedder(AbsEmbedder):
         self.pooling_method = pooling_method
         self._pool = _pooling_function(pooling_method)
         hub = {"cache_dir": cache_dir, "revision": revision, "token": token, "local_files_only": local_files_only}
-        given = {name: value for name, value in hub.items() if value}
-        self._load(Checkpoint(str(model_name_or_path), trust_remote_code, given), attn_implementation)
+        checkpoint = Checkpoint(
+            str(model_name_or_path),
+            trust_remote_code=trust_remote_code,
+            hub_options={name: value for name, value in hub.items() if value},
+        )
+        self._load(checkpoint, attn_implementation)
         self._check_dimension(self.truncate_dim)
 
     def _load(self, checkpoint: Checkpoint, attention: str | None) -> None:
