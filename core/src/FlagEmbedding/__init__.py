@@ -16,13 +16,14 @@ from FlagEmbedding.references import POOLING_FUNCTIONS as _POOLING_FUNCTIONS
 if _TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsEmbedder
     from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, PoolingMethod
-    from FlagEmbedding.inference import FlagAutoModel, FlagModel
+    from FlagEmbedding.inference import FlagAutoModel, FlagLLMModel, FlagModel
 
 __all__ = [
     "AbsEmbedder",
     "EmbedderConfig",
     "EmbedderModelClass",
     "FlagAutoModel",
+    "FlagLLMModel",
     "FlagModel",
     "PoolingMethod",
 ]
@@ -38,6 +39,7 @@ _own_names = _lazy_exports(
         "EmbedderConfig": "FlagEmbedding.config",
         "EmbedderModelClass": "FlagEmbedding.config",
         "FlagAutoModel": "FlagEmbedding.inference.auto_embedder",
+        "FlagLLMModel": "FlagEmbedding.inference.embedder.decoder_only.base",
         "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
         "PoolingMethod": "FlagEmbedding.config",
     },

@@ -91,7 +91,8 @@ class EmbedderConfig:
         matryoshka_dims: Shorter lengths that the card documents, for ``truncate_dim``.
         is_causal: Attention direction, where the backbone's own default is wrong for this model (``False`` for the
             bidirectional gte-Qwen2); ``None`` leaves the checkpoint's.
-        append_eos: Whether each text must end in the tokenizer's end-of-sequence token; asserted at load.
+        append_eos: Whether each text must end in the tokenizer's end-of-sequence token, asserted at load and repaired;
+            or another token's text, asserted. False leaves it to the checkpoint's own ``add_eos_token``.
         languages: ISO 639-1 codes, or ``("multilingual",)``.
         licence: SPDX identifier, or the card's name for it.
         source: Where these values were read.
@@ -110,7 +111,7 @@ class EmbedderConfig:
     dimension: int | None = None
     matryoshka_dims: tuple[int, ...] = ()
     is_causal: bool | None = None
-    append_eos: bool = False
+    append_eos: bool | str = False
     languages: tuple[str, ...] = ()
     licence: str | None = None
     source: str | None = None

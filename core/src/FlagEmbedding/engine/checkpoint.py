@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,8 @@ class Checkpoint:
         with self._explained("config.json"):
             return AutoConfig.from_pretrained(self.folder, **self._options)
 
-    def load_tokenizer(self) -> Any:
-        """Return the tokenizer.
+    def load_tokenizer(self, **flags: bool) -> Any:
+        """Return the tokenizer, built with ``flags`` (``add_bos_token``, ``add_eos_token``) where some are given.
 
         Raises:
             CheckpointError: There is none; transformers 5 would make up an empty one.
@@ -71,10 +72,17 @@ class Checkpoint:
                 f"of the model it was trained from into it."
             )
         with self._explained("tokenizer"):
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, **self._options)
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, **flags, **self._options)
         if not tokenizer.is_fast:
             raise CheckpointError(f"the tokenizer of {self.source!r} has no tokenizers backend, which is needed here.")
         return tokenizer
+
+    def tokenizer_settings(self) -> Mapping[str, Any]:
+        """Return ``tokenizer_config.json`` as it was written; transformers 5 drops some of it unread."""
+        path = self.folder / "tokenizer_config.json"
+        with self._explained("tokenizer_config.json"):
+            settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+            return settings
 
     def load_backbone(self, config: Any, dtype: torch.dtype, attention: str | None = None) -> torch.nn.Module:
         """Return the backbone in evaluation mode, on the CPU, in ``dtype``.

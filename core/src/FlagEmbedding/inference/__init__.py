@@ -9,14 +9,16 @@ from FlagEmbedding.config import EmbedderModelClass
 
 if TYPE_CHECKING:
     from FlagEmbedding.inference.auto_embedder import FlagAutoModel
+    from FlagEmbedding.inference.embedder.decoder_only.base import FlagLLMModel
     from FlagEmbedding.inference.embedder.encoder_only.base import FlagModel
 
-__all__ = ["EmbedderModelClass", "FlagAutoModel", "FlagModel"]
+__all__ = ["EmbedderModelClass", "FlagAutoModel", "FlagLLMModel", "FlagModel"]
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "FlagAutoModel": "FlagEmbedding.inference.auto_embedder",
+        "FlagLLMModel": "FlagEmbedding.inference.embedder.decoder_only.base",
         "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
     },
 )

@@ -86,6 +86,8 @@ def _settings(found: Resolution) -> dict[str, Any]:
         "passage_instruction_for_retrieval": config.passage_instruction,
         "query_max_length": config.max_length,
         "passage_max_length": config.max_length,
+        "is_causal": config.is_causal,
+        "append_eos": config.append_eos or None,
     }
     if config.passage_instruction:
         optional["passage_instruction_format"] = config.passage_instruction_format

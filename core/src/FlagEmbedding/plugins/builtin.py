@@ -11,10 +11,10 @@ NAME = "core"
 @hookimpl
 def flagembedding_model_classes() -> dict[str, ModelClass]:
     """The classes of one architecture each that every family shares."""
+    package = "FlagEmbedding.inference.embedder"
     return {
-        EmbedderModelClass.ENCODER_ONLY_BASE.value: ModelClass(
-            "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
-        )
+        EmbedderModelClass.ENCODER_ONLY_BASE.value: ModelClass(f"{package}.encoder_only.base:BaseEmbedder"),
+        EmbedderModelClass.DECODER_ONLY_BASE.value: ModelClass(f"{package}.decoder_only.base:BaseLLMEmbedder"),
     }
 
 

@@ -50,7 +50,6 @@ def detect_embedder(files: ModelFiles, model_class: str | None = None) -> Embedd
         query_instruction=prompts.get("query") or None,
         passage_instruction=prompts.get("document") or prompts.get("passage") or None,
         max_length=_max_length(files),
-        append_eos=decoder,
         source=f"detected from the files of {files.source}",
     )
 

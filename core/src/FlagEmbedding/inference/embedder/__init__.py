@@ -8,11 +8,18 @@ from FlagEmbedding._lazy import lazy_exports
 from FlagEmbedding.config import EmbedderModelClass
 
 if TYPE_CHECKING:
+    from FlagEmbedding.inference.embedder.decoder_only.base import FlagLLMModel
     from FlagEmbedding.inference.embedder.encoder_only.base import FlagModel
 
-__all__ = ["EmbedderModelClass", "FlagModel"]
+__all__ = ["EmbedderModelClass", "FlagLLMModel", "FlagModel"]
 
-__getattr__ = lazy_exports(__name__, {"FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base"})
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "FlagLLMModel": "FlagEmbedding.inference.embedder.decoder_only.base",
+        "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -79,8 +79,9 @@ class DenseEmbedder(AbsEmbedder):
 
     def _load(self, checkpoint: Checkpoint, attention: str | None) -> None:
         device = self.target_devices[0]
-        config = checkpoint.load_config()
-        tokenizer = checkpoint.load_tokenizer()
+        config = self._load_config(checkpoint)
+        config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
+        tokenizer = self._load_tokenizer(checkpoint)
         self.model = checkpoint.load_backbone(config, compute_dtype(device, self.use_fp16, self.use_bf16), attention)
         check_vocabulary(checkpoint.source, self.model, tokenizer)
         self._limit = position_limit(self.model)
@@ -88,6 +89,14 @@ class DenseEmbedder(AbsEmbedder):
         self._tokenizer = TextTokenizer(tokenizer)
         self._place(device)
         logger.info("loaded %r: %s, %s, on %s", checkpoint.source, config.model_type, self.model.dtype, device)
+
+    def _load_config(self, checkpoint: Checkpoint) -> Any:
+        """Return the backbone's configuration; a class whose checkpoints need theirs changed overrides this."""
+        return checkpoint.load_config()
+
+    def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
+        """Return the tokenizer; a class that asks more of it than it was saved with overrides this."""
+        return checkpoint.load_tokenizer()
 
     @functools.cached_property
     def tokenizer(self) -> Any:
