@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -117,13 +118,13 @@ class EmbedderConfig:
     source: str | None = None
 
     def __post_init__(self) -> None:
-        _check_class(self.__dict__["model_class"])
+        for name, value in self.as_dict().items():
+            if name in _CHECKS:
+                is_valid, description = _CHECKS[name]
+                _require(is_valid(value), f"{name} is {description}, not {value!r}")
         object.__setattr__(self, "pooling_method", _as_pooling(self.pooling_method))
         for name in ("query_instruction_format", "passage_instruction_format"):
             check_instruction_format(getattr(self, name), name)
-        _require(isinstance(self.trust_remote_code, bool), "trust_remote_code is True or False")
-        for name in ("max_length", "dimension"):
-            _require(_is_count(getattr(self, name)), f"{name} is a positive number, not {getattr(self, name)!r}")
 
     @property
     def model_class_reference(self) -> str:
@@ -157,15 +158,14 @@ class EmbedderConfig:
 
 def check_instruction_format(text: object, name: str) -> None:
     """Raise :class:`ConfigError` unless ``text`` has exactly two plain ``{}``: instruction, then text."""
-    problem = ConfigError(f"{name} must have exactly two '{{}}' (instruction, then text), not {text!r}.")
-    if not isinstance(text, str):
-        raise problem
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
-    except ValueError as error:
-        raise problem from error
-    if fields != ["", ""]:
-        raise problem
+        parsed = list(string.Formatter().parse(text)) if isinstance(text, str) else []
+    except ValueError:  # a single brace
+        parsed = []
+    fields = [(field, spec, conversion) for _, field, spec, conversion in parsed if field is not None]
+    _require(
+        fields == [("", "", None)] * 2, f"{name} must have exactly two '{{}}' (instruction, then text), not {text!r}"
+    )
 
 
 def _comparable(config: EmbedderConfig) -> tuple[Any, ...]:
@@ -173,21 +173,55 @@ def _comparable(config: EmbedderConfig) -> tuple[Any, ...]:
     return (config.model_class_reference, *[value for name, value in values.items() if name != "model_class"])
 
 
-def _check_class(value: object) -> None:
-    if isinstance(value, str):
-        _require(is_reference(value), f"model_class is a class or 'module:Class', not {value!r}")
-    else:
-        _require(isinstance(value, type), f"model_class is a class or 'module:Class', not {value!r}")
-
-
-def _as_pooling(value: object) -> PoolingMethod | str:
-    _require(isinstance(value, str) and value != "", f"pooling_method is a PoolingMethod or a name, not {value!r}")
-    name = str(value)
+def _as_pooling(name: str) -> PoolingMethod | str:
     return next((known for known in PoolingMethod if known == name), name)
 
 
+def _is_class(value: object) -> bool:
+    return is_reference(value) if isinstance(value, str) else isinstance(value, type)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_count(value: object) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_tuple_of(is_item: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(is_item, value))
+
+
+_TEXT = (_is_text, "a string or None")
+_COUNT = (lambda value: value is None or _is_count(value), "a positive number or None")
+_FLAG = (_is_flag, "True or False")
+
+_CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "model_class": (_is_class, "a class or 'module:Class'"),
+    "pooling_method": (_is_name, "a PoolingMethod or a name"),
+    "trust_remote_code": _FLAG,
+    "hub_id": _TEXT,
+    "query_instruction": _TEXT,
+    "query_instruction_required": _FLAG,
+    "passage_instruction": _TEXT,
+    "max_length": _COUNT,
+    "dimension": _COUNT,
+    "matryoshka_dims": (_is_tuple_of(_is_count), "a tuple of positive numbers"),
+    "is_causal": (lambda value: value is None or _is_flag(value), "True, False or None"),
+    "append_eos": (lambda value: _is_flag(value) or _is_name(value), "True, False or a token's text"),
+    "languages": (_is_tuple_of(_is_name), "a tuple of language codes"),
+    "licence": _TEXT,
+    "source": _TEXT,
+}
 
 
 def _require(condition: bool, message: str) -> None:

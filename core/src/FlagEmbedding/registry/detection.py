@@ -37,8 +37,8 @@ def detect_embedder(files: ModelFiles, model_class: str | None = None) -> Embedd
     Raises:
         CheckpointError: There is no ``config.json``, the model is a reranker, or it has parts that would be left out.
     """
-    config = files.json("config.json")
-    if not isinstance(config, Mapping):
+    config = files.mapping("config.json")
+    if config is None:
         raise CheckpointError(f"{files.source!r} has no config.json, so it is no model folder.")
     _refuse_reranker(files.source, config)
     decoder = config.get("model_type") in _DECODERS
@@ -65,10 +65,10 @@ def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
 
 def _pooling(files: ModelFiles) -> str | None:
     """Return the pooling that the sentence-transformers modules name, or None when there are no such files."""
-    modules = files.json("modules.json")
+    modules = files.objects("modules.json")
     if modules is None:
         return None
-    types = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
+    types = dict(_module(files, module) for module in modules)
     left_out = sorted(set(types) - _MODULES)
     if left_out:
         raise CheckpointError(
@@ -78,22 +78,32 @@ def _pooling(files: ModelFiles) -> str | None:
     return _pooling_mode(files, types["Pooling"]) if "Pooling" in types else None
 
 
+def _module(files: ModelFiles, module: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the class name and the folder of an entry in ``modules.json``."""
+    kind, folder = module.get("type"), module.get("path")
+    if not isinstance(kind, str) or not isinstance(folder, str):
+        raise files.wrong_shape("modules.json", module, "modules with a type and a path")
+    return kind.rpartition(".")[2], folder
+
+
 def _pooling_mode(files: ModelFiles, folder: str) -> str:
     """Read ``N_Pooling/config.json`` in both its dialects: one flag per mode (to 5.x), or ``pooling_mode``."""
     name = f"{folder}/config.json"
-    config = files.json(name) or {}
-    prefix = "pooling_mode_"
-    modes = [key.removeprefix(prefix) for key, value in config.items() if key.startswith(prefix) and value is True]
-    modes = [mode.removesuffix("_tokens").removesuffix("_token") for mode in modes]
-    if "pooling_mode" in config:
-        value = config["pooling_mode"]
-        modes = [value] if isinstance(value, str) else list(value)
-    if len(modes) != 1 or modes[0] not in _POOLINGS or config.get("include_prompt") is False:
+    config = files.mapping(name) or {}
+    modes = config["pooling_mode"] if "pooling_mode" in config else _flagged_modes(config)
+    mode = modes[0] if isinstance(modes, list) and len(modes) == 1 else modes
+    if not isinstance(mode, str) or mode not in _POOLINGS or config.get("include_prompt") is False:
         raise CheckpointError(
-            f"{name} of {files.source!r} asks for a pooling that is not supported: {config}. Name a registered "
+            f"{name} of {files.source!r} asks for a pooling that is not supported: {dict(config)}. Name a registered "
             f"pooling function with pooling_method=."
         )
-    return _POOLINGS[modes[0]]
+    return _POOLINGS[mode]
+
+
+def _flagged_modes(config: Mapping[str, Any]) -> list[str]:
+    prefix = "pooling_mode_"
+    flagged = [key.removeprefix(prefix) for key, value in config.items() if key.startswith(prefix) and value is True]
+    return [mode.removesuffix("_tokens").removesuffix("_token") for mode in flagged]
 
 
 def _fallback(source: str, decoder: bool) -> str:
@@ -109,12 +119,13 @@ def _fallback(source: str, decoder: bool) -> str:
 
 
 def _prompts(files: ModelFiles) -> Mapping[str, str]:
-    settings = files.json("config_sentence_transformers.json") or {}
-    prompts = settings.get("prompts") or {}
-    return prompts if isinstance(prompts, Mapping) else {}
+    name = "config_sentence_transformers.json"
+    prompts = (files.mapping(name) or {}).get("prompts") or {}
+    if not isinstance(prompts, Mapping) or not all(isinstance(prompt, str) for prompt in prompts.values()):
+        raise files.wrong_shape(name, prompts, "prompts that are strings by name")
+    return prompts
 
 
 def _max_length(files: ModelFiles) -> int | None:
-    settings = files.json("sentence_bert_config.json") or {}
-    value = settings.get("max_seq_length")
+    value = (files.mapping("sentence_bert_config.json") or {}).get("max_seq_length")
     return value if isinstance(value, int) and value > 0 else None

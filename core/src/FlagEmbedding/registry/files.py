@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,40 @@ class ModelFiles:
     source: str
     folder: Path
 
-    def json(self, name: str) -> Any | None:
-        """Return the parsed content of the file ``name``, or None when the model has no such file.
+    def mapping(self, name: str) -> Mapping[str, Any] | None:
+        """Return the JSON object in the file ``name``, or None when the model has no such file.
 
         Raises:
-            CheckpointError: The file is there and is no JSON.
+            CheckpointError: The file is there and holds no JSON object.
         """
+        content = self._content(name)
+        if content is None or isinstance(content, Mapping):
+            return content
+        raise self.wrong_shape(name, content, "an object")
+
+    def objects(self, name: str) -> list[Mapping[str, Any]] | None:
+        """Return the list of JSON objects in the file ``name``, or None when the model has no such file.
+
+        Raises:
+            CheckpointError: The file is there and holds anything else.
+        """
+        content = self._content(name)
+        if content is None or (isinstance(content, list) and all(isinstance(item, Mapping) for item in content)):
+            return content
+        raise self.wrong_shape(name, content, "a list of objects")
+
+    def wrong_shape(self, name: str, found: object, wanted: str) -> CheckpointError:
+        """Return the error for a file, or a part of one, that is JSON of another shape."""
+        return CheckpointError(f"{name} of {self.source!r} should hold {wanted}, not {reprlib.repr(found)}.")
+
+    def _content(self, name: str) -> Any | None:
         path = self.folder / name
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise CheckpointError(f"{name} of {self.source!r} cannot be read as JSON: {error}") from error
+        if content is None:
+            raise self.wrong_shape(name, content, "something")
+        return content

@@ -167,8 +167,8 @@ class AbsEmbedder(ABC):
         texts, single = as_texts(sentences)
         rows = self.encode_single_device(
             with_instruction(texts, instruction, instruction_format),
-            batch_size=check_count(batch_size, "batch_size") or self.batch_size,
-            max_length=check_count(max_length, "max_length") or self.passage_max_length,
+            batch_size=self.batch_size if batch_size is None else check_count(batch_size, "batch_size"),
+            max_length=self.passage_max_length if max_length is None else check_count(max_length, "max_length"),
             convert_to_numpy=self.convert_to_numpy if convert_to_numpy is None else convert_to_numpy,
             device=self.target_devices[0],
             **kwargs,

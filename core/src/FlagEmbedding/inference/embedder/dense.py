@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 # None means the model's own limit, but not the 32k and more of today's decoders unless they are asked for.
 _DEFAULT_MAX_LENGTH = 8192
 
+# What a call may say: to the template of encode, and to encode_single_device.
+_TEMPLATE_OPTIONS = ("batch_size", "convert_to_numpy", "instruction", "instruction_format", "max_length")
 _ENCODE_OPTIONS = ("show_progress", "show_progress_bar", "truncate_dim")
 
 
@@ -136,9 +138,10 @@ class DenseEmbedder(AbsEmbedder):
         Raises:
             OptionError: An option is unknown or out of range.
         """
-        reject_unknown_options({k: v for k, v in kwargs.items() if k not in _ENCODE_OPTIONS}, _ENCODE_OPTIONS, "encode")
-        truncate_dim = kwargs.get("truncate_dim") or self.truncate_dim
-        width = self._check_dimension(truncate_dim)
+        unknown = {name: value for name, value in kwargs.items() if name not in _ENCODE_OPTIONS}
+        reject_unknown_options(unknown, [*_TEMPLATE_OPTIONS, *_ENCODE_OPTIONS], "encode")
+        truncate_dim = kwargs.get("truncate_dim")
+        width = self._check_dimension(self.truncate_dim if truncate_dim is None else truncate_dim)
         sink = DenseSink(len(sentences), width)
         self._engine_on(device or self.target_devices[0]).run(
             sentences,
@@ -159,7 +162,7 @@ class DenseEmbedder(AbsEmbedder):
         return min(own, _DEFAULT_MAX_LENGTH) if max_length is None else min(own, max_length)
 
     def _check_dimension(self, truncate_dim: int | None) -> int:
-        wanted = check_count(truncate_dim, "truncate_dim") or self.dimension
+        wanted = self.dimension if truncate_dim is None else check_count(truncate_dim, "truncate_dim")
         if wanted > self.dimension:
             raise OptionError(f"truncate_dim={wanted} is more than the {self.dimension} dimensions of this model.")
         return wanted
