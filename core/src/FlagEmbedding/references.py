@@ -35,7 +35,11 @@ def load_reference(reference: str) -> Any:
     except ImportError as error:
         raise ModelClassError(_why_not_imported(reference, module_name, error)) from error
     for part in attribute.split("."):
-        if not hasattr(target, part):
+        try:
+            found = hasattr(target, part)
+        except ImportError as error:  # a lazy module that knows the name and cannot import it
+            raise ModelClassError(f"{reference!r} could not be imported: {error}") from error
+        if not found:
             raise ModelClassError(f"{reference!r} names no object: module {module_name!r} has no {attribute!r}.")
         target = getattr(target, part)
     return target

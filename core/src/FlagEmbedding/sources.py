@@ -12,4 +12,4 @@ def looks_like_path(text: str) -> bool:
 
 def is_folder(text: str) -> bool:
     """Say whether ``text`` is a folder of this machine."""
-    return Path(text).is_dir()
+    return bool(text) and Path(text).is_dir()  # Path("") is the working folder

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import importlib_metadata
 from importlib_metadata import Distribution, EntryPoint
 
 from FlagEmbedding.plugins.records import PluginRecord, Status
@@ -42,10 +41,8 @@ def second_owner() -> str | None:
 
     The distribution FlagEmbedding on PyPI installs a package of the same name: the two overwrite each other's files.
     """
-    try:
-        return f"FlagEmbedding {importlib_metadata.version('FlagEmbedding')}"
-    except importlib_metadata.PackageNotFoundError:
-        return None
+    other = next(iter(Distribution.discover(name="FlagEmbedding")), None)
+    return f"FlagEmbedding {_header(other, 'Version')}".strip() if other else None
 
 
 def warn_of_second_owner() -> None:
@@ -72,8 +69,13 @@ def _distributions() -> Iterator[Distribution]:
     Looks for the group's name as plain text first: parsing the metadata of everything installed takes longer than all
     the rest of a listing.
     """
+    seen: set[str] = set()
     for dist in Distribution.discover():
-        if _mentions_group(dist) and not _is_shadowed(dist):
+        if not _mentions_group(dist) or _is_shadowed(dist):
+            continue
+        name = normalize(_name_of(dist))
+        if name not in seen:  # one folder can be twice on the path, or hold two versions after a broken upgrade
+            seen.add(name)
             yield dist
 
 
@@ -128,9 +130,9 @@ def _apply_filters(record: PluginRecord, environ: Mapping[str, str]) -> None:
     names = {normalize(record.name), normalize(record.distribution)}
     allowed, disabled = environ.get(ALLOW), _listed(environ.get(DISABLE, ""))
     if names & disabled:
-        record.status, record.reason = Status.DISABLED, f"named in {DISABLE}"
+        record.status, record.reason, record.error = Status.DISABLED, f"named in {DISABLE}", None
     elif allowed is not None and not names & _listed(allowed):
-        record.status, record.reason = Status.DISABLED, f"not named in {ALLOW}"
+        record.status, record.reason, record.error = Status.DISABLED, f"not named in {ALLOW}", None
 
 
 def _listed(value: str) -> set[str]:

@@ -6,7 +6,6 @@ ends the whole load, and a second distribution with the same entry-point name is
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import threading
@@ -25,6 +24,8 @@ from FlagEmbedding.sources import is_folder
 
 STRICT = "FLAGEMBEDDING_STRICT_PLUGINS"
 
+_THIS_PROCESS = "this process"
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -35,11 +36,14 @@ class PluginManager:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
+        self._lock = threading.RLock()
+        self._loaded = self._loading = False
+        self._reset()
+
+    def _reset(self) -> None:
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._records: dict[str, PluginRecord] = {}
-        self._lock = threading.RLock()
-        self._loaded = False
 
     def records(self) -> list[PluginRecord]:
         """Return every plugin that was found, in order of name: active, disabled and failed ones.
@@ -56,9 +60,16 @@ class PluginManager:
             PluginError: A plugin failed and the strict switch (``FLAGEMBEDDING_STRICT_PLUGINS=1``) is on.
         """
         with self._lock:
+            if self._loading:
+                raise PluginError("plugins are being loaded; a plugin cannot ask for plugins while it is loaded itself")
             if not self._loaded:
-                warn_of_second_owner()
-                self._load_all(find_candidates(self._environ))
+                self._loading = True
+                try:
+                    self._reset()  # a load that was interrupted leaves nothing behind
+                    warn_of_second_owner()
+                    self._load_all(find_candidates(self._environ))
+                finally:
+                    self._loading = False
                 self._loaded = True
         if self._environ.get(STRICT, "") not in ("", "0"):
             self._raise_first_failure()
@@ -73,7 +84,7 @@ class PluginManager:
         with self._lock:
             if name in self._records:
                 raise PluginError(f"a plugin named {name!r} is registered already ({self._records[name].owner}).")
-            record = PluginRecord(name, "this process", "")
+            record = PluginRecord(name, _THIS_PROCESS, "")
             self._take(record, name, lambda: plugin)
             if record.error is not None:
                 del self._records[name]
@@ -81,8 +92,14 @@ class PluginManager:
         return record
 
     def unregister(self, name: str) -> None:
-        """Take back what :meth:`register` did."""
+        """Take back what :meth:`register` did.
+
+        Raises:
+            PluginError: No plugin of that name was registered.
+        """
         with self._lock:
+            if name not in self._records or self._records[name].distribution != _THIS_PROCESS:
+                raise PluginError(f"no plugin named {name!r} was registered in this process.")
             self._pluggy.unregister(name=name)
             del self._records[name]
 
@@ -118,6 +135,8 @@ class PluginManager:
         self._records.update((_key_of(candidate.record), candidate.record) for candidate in candidates)
         # pluggy calls the last registered plugin first; registered backwards, they are called in order of name.
         for candidate in reversed(candidates):
+            if candidate.record.error is not None:
+                _log_failure(candidate.record)
             if candidate.record.status is Status.ACTIVE and candidate.entry_point is not None:
                 self._take(candidate.record, _key_of(candidate.record), candidate.entry_point.load)
 
@@ -143,7 +162,7 @@ class PluginManager:
         record.reason = f"{type(error).__name__}: {error}".splitlines()[0]
         if self._pluggy.has_plugin(key):
             self._pluggy.unregister(name=key)
-        logger.warning("plugin %r (%s) failed: %s", record.name, record.owner, record.reason)
+        _log_failure(record)
 
     def _raise_first_failure(self) -> None:
         for record in self._records.values():
@@ -165,11 +184,17 @@ def _ask(record: PluginRecord, implementation: pluggy.HookImpl, model_name: str)
     return folder
 
 
+def _log_failure(record: PluginRecord) -> None:
+    logger.warning("plugin %r (%s) failed: %s", record.name, record.owner, record.reason)
+
+
 def _key_of(record: PluginRecord) -> str:
     return f"{record.name} ({record.distribution})"
 
 
-@functools.cache
+_PROCESS = PluginManager()  # made at import, which threads do one after the other; it loads nothing yet
+
+
 def plugin_manager() -> PluginManager:
     """Return the plugin manager of this process."""
-    return PluginManager()
+    return _PROCESS

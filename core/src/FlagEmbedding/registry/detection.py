@@ -27,12 +27,15 @@ _POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_toke
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
-def detect_embedder(files: ModelFiles, model_class: str | None = None) -> EmbedderConfig:
+def detect_embedder(
+    files: ModelFiles, model_class: str | None = None, pooling_method: str | None = None
+) -> EmbedderConfig:
     """Return the configuration that the files of a model describe.
 
     Args:
         files: The model's files.
         model_class: ``"module:Class"`` that the caller wants whatever the files say.
+        pooling_method: Likewise; the files are then not asked for theirs.
 
     Raises:
         CheckpointError: There is no ``config.json``, the model is a reranker, or it has parts that would be left out.
@@ -41,12 +44,12 @@ def detect_embedder(files: ModelFiles, model_class: str | None = None) -> Embedd
     if config is None:
         raise CheckpointError(f"{files.source!r} has no config.json, so it is no model folder.")
     _refuse_reranker(files.source, config)
-    decoder = config.get("model_type") in _DECODERS
+    decoder = str(config.get("model_type")) in _DECODERS
     key = EmbedderModelClass.DECODER_ONLY_BASE if decoder else EmbedderModelClass.ENCODER_ONLY_BASE
     prompts = _prompts(files)
     return EmbedderConfig(
         model_class=model_class or model_class_reference(key),
-        pooling_method=_pooling(files) or _fallback(files.source, decoder),
+        pooling_method=_pooling(files, pooling_method) or _fallback(files.source, decoder),
         query_instruction=prompts.get("query") or None,
         passage_instruction=prompts.get("document") or prompts.get("passage") or None,
         max_length=_max_length(files),
@@ -63,11 +66,11 @@ def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
             )
 
 
-def _pooling(files: ModelFiles) -> str | None:
-    """Return the pooling that the sentence-transformers modules name, or None when there are no such files."""
+def _pooling(files: ModelFiles, wanted: str | None) -> str | None:
+    """Return the pooling that is wanted or that the sentence-transformers modules name, or None without either."""
     modules = files.objects("modules.json")
     if modules is None:
-        return None
+        return wanted
     types = dict(_module(files, module) for module in modules)
     left_out = sorted(set(types) - _MODULES)
     if left_out:
@@ -75,7 +78,7 @@ def _pooling(files: ModelFiles) -> str | None:
             f"{files.source!r} has the sentence-transformers modules {', '.join(left_out)}, which are not supported; "
             f"its vectors would be wrong without them."
         )
-    return _pooling_mode(files, types["Pooling"]) if "Pooling" in types else None
+    return wanted or (_pooling_mode(files, types["Pooling"]) if "Pooling" in types else None)
 
 
 def _module(files: ModelFiles, module: Mapping[str, Any]) -> tuple[str, str]:
@@ -109,7 +112,7 @@ def _flagged_modes(config: Mapping[str, Any]) -> list[str]:
 def _fallback(source: str, decoder: bool) -> str:
     pooling = PoolingMethod.LAST_TOKEN if decoder else PoolingMethod.CLS
     logger.warning(
-        "%r is not registered and has no sentence-transformers files: assuming %s and pooling %r. "
+        "%r is not registered and its files name no pooling: assuming %s and pooling %r. "
         "Set pooling_method= (and query_instruction_for_retrieval=) if its model card says otherwise.",
         source,
         "a decoder" if decoder else "an encoder",
@@ -128,4 +131,4 @@ def _prompts(files: ModelFiles) -> Mapping[str, str]:
 
 def _max_length(files: ModelFiles) -> int | None:
     value = (files.mapping("sentence_bert_config.json") or {}).get("max_seq_length")
-    return value if isinstance(value, int) and value > 0 else None
+    return value if type(value) is int and value > 0 else None

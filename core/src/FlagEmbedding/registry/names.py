@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 from FlagEmbedding.config import EmbedderConfig
 from FlagEmbedding.errors import InputError
+from FlagEmbedding.registry.mapping import ModelMapping
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 _SNAPSHOT = re.compile(r"models--(?P<org>[^/\\]+?)--(?P<name>[^/\\]+)[/\\]snapshots[/\\][^/\\]+")
@@ -20,13 +21,14 @@ def clean_name(model_name_or_path: str | os.PathLike[str]) -> str:
     Raises:
         InputError: It is no string or path, or empty.
     """
-    if not isinstance(model_name_or_path, (str, os.PathLike)):
-        raise InputError(f"a model is given by name or path, not by {type(model_name_or_path).__name__}.")
-    text = os.fspath(model_name_or_path).strip()
+    given = os.fspath(model_name_or_path) if isinstance(model_name_or_path, os.PathLike) else model_name_or_path
+    if not isinstance(given, str):
+        raise InputError(f"a model is given by name or path, not by {type(given).__name__}.")
+    text = given.strip()
     stripped = text.rstrip("/\\")
     if not stripped:
         raise InputError(f"{text!r} is no model name. Give a registered name, a hub id (org/name) or a local folder.")
-    return str(Path(stripped).expanduser()) if stripped.startswith("~") else stripped
+    return os.path.expanduser(stripped)  # noqa: PTH111 - pathlib raises for the home of nobody
 
 
 def find_entry(text: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
@@ -35,7 +37,7 @@ def find_entry(text: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
     Tried in turn: the text itself, the hub repository it names (also as a folder of the hub's cache), its last part
     (for ``checkpoint-N`` the folder above). Each first as written, then ignoring case.
     """
-    for candidate in _candidates(text):
+    for candidate in filter(None, _candidates(text)):
         entry = _same(candidate, mapping) or _same_hub_id(candidate, mapping)
         if entry is not None:
             return entry
@@ -54,13 +56,13 @@ def _candidates(text: str) -> Iterable[str]:
 
 
 def _same(candidate: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
-    if not candidate:
-        return None
-    if candidate in mapping:
-        return candidate
-    # Asking for a name that two plugins claim is an error, and the mapping raises it here.
-    mapping.get(candidate)
-    return next((name for name in mapping if name.casefold() == candidate.casefold()), None)
+    folded = candidate.casefold()
+    # A mapping leaves out the names that two plugins claim; they are looked at too, because asking for one is an error.
+    names = [*mapping, *(mapping.conflicts() if isinstance(mapping, ModelMapping) else ())]
+    found = candidate if candidate in names else next((name for name in names if name.casefold() == folded), None)
+    if found is not None:
+        mapping[found]
+    return found
 
 
 def _same_hub_id(candidate: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:

@@ -109,7 +109,7 @@ def _official(text: str, entry: str | None) -> str | None:
 
 def _detect(source: str, wanted: Mapping[str, Any], hub_options: Mapping[str, Any]) -> EmbedderConfig:
     folder = Path(source) if is_folder(source) else fetch_settings(source, hub_options)
-    return detect_embedder(ModelFiles(source, folder), wanted.get("model_class"))
+    return detect_embedder(ModelFiles(source, folder), wanted.get("model_class"), wanted.get("pooling_method"))
 
 
 def _trusted(config: EmbedderConfig, text: str, entry: str | None, source: str) -> bool:
