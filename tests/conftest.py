@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 
 from FlagEmbedding.plugins import hookimpl
 from FlagEmbedding.plugins.manager import plugin_manager
-
-
-@pytest.fixture(scope="session")
-def tiny() -> Any:
-    """The core's builders of tiny checkpoints."""
-    path = Path(__file__).resolve().parent.parent / "core/tests/tiny.py"
-    spec = importlib.util.spec_from_file_location("tiny", path)
-    sys.modules["tiny"] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -15,12 +15,14 @@ FACADES = {
         "EmbedderConfig",
         "EmbedderModelClass",
         "FlagAutoModel",
+        "FlagLLMModel",
         "FlagModel",
         "PoolingMethod",
     ],
     "FlagEmbedding.abc.inference": ["AbsEmbedder"],
-    "FlagEmbedding.inference": ["EmbedderModelClass", "FlagAutoModel", "FlagModel"],
-    "FlagEmbedding.inference.embedder": ["EmbedderModelClass", "FlagModel"],
+    "FlagEmbedding.inference": ["EmbedderModelClass", "FlagAutoModel", "FlagLLMModel", "FlagModel"],
+    "FlagEmbedding.inference.embedder": ["EmbedderModelClass", "FlagLLMModel", "FlagModel"],
+    "FlagEmbedding.inference.embedder.decoder_only": ["BaseLLMEmbedder", "FlagLLMModel"],
     "FlagEmbedding.inference.embedder.encoder_only": ["BaseEmbedder", "FlagModel"],
     "FlagEmbedding.inference.embedder.model_mapping": [
         "AUTO_EMBEDDER_MAPPING",
@@ -43,7 +45,12 @@ def test_public_names(facade: str) -> None:
 @pytest.mark.parametrize(("facade", "name"), [(facade, name) for facade, names in FACADES.items() for name in names])
 def test_every_public_name_is_there(facade: str, name: str) -> None:
     module = importlib.import_module(facade)
-    assert name in {getattr(getattr(module, name), "__name__", name), "AUTO_EMBEDDER_MAPPING", "FlagModel"}
+    assert name in {
+        getattr(getattr(module, name), "__name__", name),
+        "AUTO_EMBEDDER_MAPPING",
+        "FlagModel",
+        "FlagLLMModel",
+    }
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -17,8 +17,18 @@ from FlagEmbedding.errors import CheckpointError, UnknownModelError
 from FlagEmbedding.hub import fetch_model
 from FlagEmbedding.sources import is_folder, looks_like_path
 
-# Weights of training heads that an embedding model does not use: a checkpoint may hold them, and lack the pooler.
-_UNUSED = ("cls.", "lm_head.", "pooler.", "predictions.")
+# Heads of pre-training, beside the backbone: a checkpoint may hold them, and no embedding model uses them.
+_UNUSED = (
+    "cls.",
+    "lm_head.",
+    "pooler.",
+    "predictions.",
+    "head.",  # ModernBERT's
+    "decoder.bias",
+    "vocab_",  # DistilBERT's
+    "generator_",  # ELECTRA's
+    "discriminator_predictions.",
+)
 
 _SHOWN = 3  # weights that a message names
 
@@ -152,8 +162,8 @@ def _require_complete(source: str, info: Mapping[str, Any]) -> None:
         f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
     ]
     groups = {
-        "missing": _used(info["missing_keys"]),
-        "unexpected": _used(info["unexpected_keys"]),
+        "missing": sorted(name for name in info["missing_keys"] if not name.startswith("pooler.")),
+        "unexpected": sorted(name for name in info["unexpected_keys"] if not name.startswith(_UNUSED)),
         "of another shape": sorted(mismatched),
     }
     problems = [_listed(names, what) for what, names in groups.items() if names]
@@ -162,10 +172,6 @@ def _require_complete(source: str, info: Mapping[str, Any]) -> None:
         raise CheckpointError(
             f"the weights of {source!r} do not fit its config.json: {details}. The model would run on random numbers."
         )
-
-
-def _used(names: Any) -> list[str]:
-    return sorted(name for name in names if not any(f".{unused}" in f".{name}" for unused in _UNUSED))
 
 
 def _listed(names: list[str], what: str) -> str:

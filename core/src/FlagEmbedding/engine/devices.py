@@ -41,7 +41,7 @@ def _checked(device: DeviceLike) -> str:
     parsed = _parsed(device)
     if parsed.type == "cpu":
         return "cpu"
-    count = _count(parsed.type)
+    count = _count(parsed.type) if parsed.type in _ACCELERATORS else 0
     if (parsed.index or 0) >= count:
         raise DeviceError(f"there is no device {str(device)!r} on this machine.{_present()}")
     return str(parsed)

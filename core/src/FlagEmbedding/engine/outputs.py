@@ -22,7 +22,7 @@ class DenseSink:
     """Gathers vectors as one float32 tensor on the CPU, ``[texts, dimension]``."""
 
     def __init__(self, texts: int, dimension: int) -> None:
-        self.vectors = torch.empty(texts, dimension)
+        self.vectors = torch.empty(texts, dimension, dtype=torch.float32)
 
     def put(self, positions: Sequence[int], rows: Tensor) -> None:
         """Copy float32 ``[len(positions), dimension]`` to its rows."""

@@ -14,11 +14,12 @@ _PATIENCE_SECONDS = 2.0
 def progress_bar(total: int, show: bool | None) -> tqdm[Any]:
     """Return a bar over ``total`` texts. ``show``: True, False, or None for "on a terminal, if it takes long"."""
     automatic = show is None
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     return tqdm(
         total=total,
         desc="encoding",
         unit=" texts",
         file=sys.stderr,
-        disable=not sys.stderr.isatty() if automatic else not show,
+        disable=sys.stderr is None or (not terminal if automatic else not show),
         delay=_PATIENCE_SECONDS if automatic else 0,
     )

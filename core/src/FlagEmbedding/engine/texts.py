@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -20,9 +20,17 @@ def as_texts(texts: Any, what: str = "sentences") -> tuple[list[str], bool]:
     """
     if isinstance(texts, str):
         return [_checked(texts, what, None)], True
-    if isinstance(texts, (bytes, Mapping, AbstractSet)) or not isinstance(texts, Iterable):
+    if isinstance(texts, (bytes, Mapping, AbstractSet)) or not _is_iterable(texts):
         raise InputError(f"{what} must be a string or a list of strings, not {_named(texts)}.")
     return [_checked(text, what, index) for index, text in enumerate(texts)], False
+
+
+def _is_iterable(texts: Any) -> bool:
+    try:
+        iter(texts)
+    except TypeError:  # arrays without a dimension have the method too
+        return False
+    return True
 
 
 def _checked(text: Any, what: str, index: int | None) -> str:

@@ -104,15 +104,9 @@ class AbsEmbedder(ABC):
 
         Arguments and result are those of :meth:`encode`; ``max_length`` defaults to ``query_max_length``.
         """
-        return self.encode(
-            queries,
-            batch_size=batch_size,
-            max_length=self.query_max_length if max_length is None else max_length,
-            convert_to_numpy=convert_to_numpy,
-            instruction=self.query_instruction_for_retrieval,
-            instruction_format=self.query_instruction_format,
-            **kwargs,
-        )
+        instruction = self.query_instruction_for_retrieval, self.query_instruction_format
+        length = self.query_max_length if max_length is None else max_length
+        return self._encode(queries, *instruction, batch_size, length, convert_to_numpy, kwargs)
 
     def encode_corpus(
         self,
@@ -126,15 +120,9 @@ class AbsEmbedder(ABC):
 
         Arguments and result are those of :meth:`encode`.
         """
-        return self.encode(
-            corpus,
-            batch_size=batch_size,
-            max_length=max_length,
-            convert_to_numpy=convert_to_numpy,
-            instruction=self.passage_instruction_for_retrieval,
-            instruction_format=self.passage_instruction_format,
-            **kwargs,
-        )
+        instruction = self.passage_instruction_for_retrieval, self.passage_instruction_format
+        length = self.passage_max_length if max_length is None else max_length
+        return self._encode(corpus, *instruction, batch_size, length, convert_to_numpy, kwargs)
 
     def encode(
         self,
@@ -164,14 +152,27 @@ class AbsEmbedder(ABC):
             InputError: Something in ``sentences`` is no text.
             OptionError: An option is unknown or out of range.
         """
+        length = self.passage_max_length if max_length is None else max_length
+        return self._encode(sentences, instruction, instruction_format, batch_size, length, convert_to_numpy, kwargs)
+
+    def _encode(
+        self,
+        sentences: Texts,
+        instruction: str | None,
+        instruction_format: str | None,
+        batch_size: int | None,
+        max_length: int | None,
+        convert_to_numpy: bool | None,
+        options: dict[str, Any],
+    ) -> Any:
         texts, single = as_texts(sentences)
         rows = self.encode_single_device(
             with_instruction(texts, instruction, instruction_format),
             batch_size=self.batch_size if batch_size is None else check_count(batch_size, "batch_size"),
-            max_length=self.passage_max_length if max_length is None else check_count(max_length, "max_length"),
+            max_length=check_count(max_length, "max_length"),
             convert_to_numpy=self.convert_to_numpy if convert_to_numpy is None else convert_to_numpy,
             device=self.target_devices[0],
-            **kwargs,
+            **options,
         )
         return self.first_row(rows) if single else rows
 

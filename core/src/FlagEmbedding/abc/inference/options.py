@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from numbers import Integral
 from typing import TypeVar
 
 from FlagEmbedding.errors import OptionError
@@ -16,9 +17,11 @@ def check_count(value: Count, name: str) -> Count:
     Raises:
         OptionError: It is anything else.
     """
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+    if value is None:
+        return value
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:  # numpy's integers count too
         raise OptionError(f"{name} must be a positive number, not {value!r}.")
-    return value
+    return int(value)
 
 
 def constructor_options(model_class: type) -> list[str]:

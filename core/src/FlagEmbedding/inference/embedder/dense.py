@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from FlagEmbedding.engine.pooling import PoolingFunction
 from FlagEmbedding.engine.precision import compute_dtype
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.tokenizing import TextTokenizer
-from FlagEmbedding.errors import OptionError
+from FlagEmbedding.errors import ModelClassError, OptionError
 from FlagEmbedding.references import POOLING_FUNCTIONS
 from FlagEmbedding.spelling import reject_unknown_options
 
@@ -154,7 +153,13 @@ class DenseEmbedder(AbsEmbedder):
         return sink.vectors.numpy() if convert_to_numpy else sink.vectors
 
     def _vectors(self, hidden: Hidden, width: int) -> Tensor:
-        vectors = self._pool(hidden.states, hidden.mask)[:, :width]
+        pooled = self._pool(hidden.states, hidden.mask)
+        if pooled.shape != (len(hidden.states), self.dimension):
+            raise OptionError(
+                f"the pooling {self.pooling_method!r} made {tuple(pooled.shape)} of {tuple(hidden.states.shape)}; it "
+                f"should give one vector of {self.dimension} a text."
+            )
+        vectors = pooled[:, :width]
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
     def _token_limit(self, max_length: int | None) -> int:
@@ -177,6 +182,11 @@ class DenseEmbedder(AbsEmbedder):
         self._engine = Engine(self._tokenizer, PaddedForward(self.model.to(device), self._pad_id, device), device)
 
 
-def _pooling_function(pooling: str | PoolingFunction) -> Callable[[Tensor, Tensor], Tensor]:
-    function: PoolingFunction = pooling if callable(pooling) else POOLING_FUNCTIONS.load(pooling)
+def _pooling_function(pooling: str | PoolingFunction) -> PoolingFunction:
+    found = POOLING_FUNCTIONS.load(pooling) if isinstance(pooling, str) else pooling
+    if not callable(found):
+        raise ModelClassError(
+            f"pooling_method={pooling!r} is no pooling: give a name, 'module:function' or a function."
+        )
+    function: PoolingFunction = found
     return function

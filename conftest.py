@@ -1,0 +1,48 @@
+"""What every test shares: no network, and tiny checkpoints that are built once a session."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+# Read when the libraries are imported, so it comes before them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "workspace",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # nothing here depends on the clock
+)
+hypothesis.settings.load_profile("workspace")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The module ``tiny.py``: with ``--import-mode=importlib`` tests cannot import their neighbours by name."""
+    name = "flagembedding_core_tests_tiny"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "core/tests/tiny.py")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tiny, tmp_path_factory):
+    """``checkpoint("bert")`` is the folder of that model, built once; nobody may change it."""
+    return functools.cache(lambda model_type: tiny.build(tmp_path_factory.mktemp("tiny") / model_type, model_type))
+
+
+@pytest.fixture(scope="session")
+def reference(tiny, checkpoint):
+    """``reference("bert")`` gives the right vectors of ``checkpoint("bert")``."""
+    return functools.cache(lambda model_type: tiny.Reference(checkpoint(model_type)))

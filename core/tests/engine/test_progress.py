@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from FlagEmbedding.engine.progress import progress_bar
+
+
+def run(show):
+    with progress_bar(3, show) as bar:
+        bar.update(3)
+
+
+def test_a_bar_that_is_wanted_is_on_stderr(capfd):
+    run(show=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "encoding: 100%" in err
+    assert "3/3" in err
+
+
+@pytest.mark.parametrize("show", [False, None])
+def test_no_bar_when_unwanted_and_none_by_itself_off_a_terminal(capfd, show):
+    run(show)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("show", "disabled", "delay"), [(None, False, 2.0), (True, False, 0), (False, True, 0)])
+def test_on_a_terminal_a_bar_appears_by_itself_for_long_work_only(monkeypatch, show, disabled, delay):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with progress_bar(3, show) as bar:
+        assert bar.disable is disabled
+        assert disabled or bar.delay == delay
+
+
+@pytest.mark.parametrize("show", [None, False])
+def test_a_program_without_stderr(monkeypatch, show):
+    """Windows services and ``pythonw`` have ``sys.stderr = None``."""
+    monkeypatch.setattr(sys, "stderr", None)
+    run(show)
