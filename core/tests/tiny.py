@@ -44,6 +44,26 @@ def build(folder: Path, model_type: str = "bert", *, head: bool = False, **confi
     return folder
 
 
+def build_decoder(folder: Path, model_type: str, *, start: bool = True) -> Path:
+    """Write a decoder as the hub has many: its texts must end in ``</s>``, and its tokenizer.json does not add it.
+
+    Args:
+        folder: Where to.
+        model_type: ``mistral``, ``qwen2``, ``qwen3``, ``gemma2``.
+        start: Whether its texts begin with ``<s>``.
+    """
+    tokenizer = byte_tokenizer()
+    first = [("<s>", tokenizer.token_to_id("<s>"))] if start else []
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A" if start else "$A", special_tokens=first)
+    special = {name: token for name, token in _ANGLE.items() if start or name != "bos"}
+    save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast" if start else "Qwen2TokenizerFast")
+    change_json(folder / "tokenizer_config.json", add_bos_token=start, add_eos_token=True)
+    settings = {**_SIZES, "vocab_size": tokenizer.get_vocab_size(), **_special_ids(tokenizer, special)}
+    settings |= {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8 * POSITIONS}
+    random_model(transformers.AutoConfig.for_model(model_type, **settings)).save_pretrained(folder)
+    return folder
+
+
 def random_model(config: Any, *, head: bool = False) -> torch.nn.Module:
     """Return a model whose every weight is random, the biases too: nothing in it is neutral."""
     kind = transformers.AutoModelForMaskedLM if head else transformers.AutoModel

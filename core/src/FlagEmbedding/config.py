@@ -41,10 +41,14 @@ class ModelClass:
     Attributes:
         reference: ``"module:Class"``, imported on first use.
         exports: Public names under which ``from FlagEmbedding import NAME`` gives the class.
+        model_types: The ``model_type``s in ``config.json`` of unregistered models that this class loads.
+        pooling: The pooling of such a model whose files name none.
     """
 
     reference: str
     exports: tuple[str, ...] = ()
+    model_types: tuple[str, ...] = ()
+    pooling: str = PoolingMethod.CLS
 
     def __post_init__(self) -> None:
         _require(is_reference(self.reference), f"a model class is 'module:Class', not {self.reference!r}")

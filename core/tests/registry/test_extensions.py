@@ -12,7 +12,13 @@ from FlagEmbedding.claims import Claim
 from FlagEmbedding.config import EmbedderModelClass, ModelClass
 from FlagEmbedding.errors import ModelClassError, NameConflictError
 from FlagEmbedding.references import POOLING_FUNCTIONS
-from FlagEmbedding.registry.extensions import exported_class, exported_names, model_class_reference, pooling_claims
+from FlagEmbedding.registry.extensions import (
+    class_of_model_type,
+    exported_class,
+    exported_names,
+    model_class_reference,
+    pooling_claims,
+)
 
 DECODER = ModelClass("json:JSONDecoder", exports=("AcmeModel", "AcmeDecoder"))
 ENCODER = ModelClass("json:JSONEncoder", exports=("AcmeEncoder",))
@@ -20,6 +26,33 @@ ENCODER = ModelClass("json:JSONEncoder", exports=("AcmeEncoder",))
 
 class Key(Enum):
     ACME = "encoder-only-acme"
+
+
+class TestModelTypes:
+    @pytest.mark.parametrize("model_type", ["mistral", "llama", "qwen2", "qwen3", "gemma2", "phi3", "gpt2", "opt"])
+    def test_decoders_of_the_core(self, model_type):
+        found = class_of_model_type(model_type)
+        assert found.reference == "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
+        assert found.pooling == "last_token"
+
+    @pytest.mark.parametrize("model_type", ["bert", "nobodys", "None", "mistral3"])
+    def test_every_other_type_is_an_encoder(self, model_type):
+        found = class_of_model_type(model_type)
+        assert found.reference == "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
+        assert found.pooling == "cls"
+
+    def test_a_type_that_a_plugin_claims(self, register):
+        acme = ModelClass("json:JSONEncoder", model_types=("acme", "acme2"), pooling="mean")
+        register(classes={"encoder-only-acme": acme})
+        assert class_of_model_type("acme2") == acme
+
+    def test_a_type_that_two_claim(self, register):
+        register(classes={"encoder-only-acme": ModelClass("json:JSONEncoder", model_types=("bert",))})
+        register(classes={"encoder-only-other": ModelClass("json:JSONEncoder", model_types=("bert",))})
+        with pytest.raises(
+            NameConflictError, match="the model type 'bert' is claimed by this process and this process"
+        ):
+            class_of_model_type("bert")
 
 
 class TestModelClasses:

@@ -7,16 +7,18 @@ import sys
 
 import pytest
 
+from FlagEmbedding.plugins import ModelClass
 from flagembedding_gte import hooks
 from flagembedding_gte.catalog import EMBEDDERS
 
 ENCODER = "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
 DECODER = "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
+NATIVE = "flagembedding_gte.native:GteEmbedder"
 
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
 
-def test_names_in_the_order_of_the_tutorial() -> None:
+def test_names_in_the_order_of_the_tutorial_and_what_it_does_not_name() -> None:
     assert list(EMBEDDERS) == [
         "gte-Qwen2-7B-instruct",
         "gte-Qwen2-1.5B-instruct",
@@ -30,6 +32,7 @@ def test_names_in_the_order_of_the_tutorial() -> None:
         "gte-large-zh",
         "gte-base-zh",
         "gte-small-zh",
+        "gte-modernbert-base",
     ]
 
 
@@ -39,15 +42,16 @@ def test_names_in_the_order_of_the_tutorial() -> None:
         ("Alibaba-NLP/gte-Qwen2-7B-instruct", DECODER, "last_token", 3584, 8192, "multilingual", "Apache-2.0"),
         ("Alibaba-NLP/gte-Qwen2-1.5B-instruct", DECODER, "last_token", 1536, 8192, "multilingual", "Apache-2.0"),
         ("Alibaba-NLP/gte-Qwen1.5-7B-instruct", DECODER, "last_token", 4096, 32768, "multilingual", "Apache-2.0"),
-        ("Alibaba-NLP/gte-multilingual-base", ENCODER, "cls", 768, 8192, "multilingual", "Apache-2.0"),
-        ("Alibaba-NLP/gte-large-en-v1.5", ENCODER, "cls", 1024, 8192, "en", "Apache-2.0"),
-        ("Alibaba-NLP/gte-base-en-v1.5", ENCODER, "cls", 768, 8192, "en", "Apache-2.0"),
+        ("Alibaba-NLP/gte-multilingual-base", NATIVE, "cls", 768, 8192, "multilingual", "Apache-2.0"),
+        ("Alibaba-NLP/gte-large-en-v1.5", NATIVE, "cls", 1024, 8192, "en", "Apache-2.0"),
+        ("Alibaba-NLP/gte-base-en-v1.5", NATIVE, "cls", 768, 8192, "en", "Apache-2.0"),
         ("thenlper/gte-large", ENCODER, "mean", 1024, 512, "en", "MIT"),
         ("thenlper/gte-base", ENCODER, "mean", 768, 512, "en", "MIT"),
         ("thenlper/gte-small", ENCODER, "mean", 384, 512, "en", "MIT"),
         ("thenlper/gte-large-zh", ENCODER, "cls", 1024, 512, "zh", "MIT"),
         ("thenlper/gte-base-zh", ENCODER, "cls", 768, 512, "zh", "MIT"),
         ("thenlper/gte-small-zh", ENCODER, "cls", 512, 512, "zh", "MIT"),
+        ("Alibaba-NLP/gte-modernbert-base", ENCODER, "cls", 768, 8192, "en", "Apache-2.0"),
     ],
 )
 def test_model(
@@ -77,6 +81,7 @@ def test_model(
         ("gte-large-zh", "{}{}", None, None, False),
         ("gte-base-zh", "{}{}", None, None, False),
         ("gte-small-zh", "{}{}", None, None, False),
+        ("gte-modernbert-base", "{}{}", None, None, False),
     ],
 )
 def test_instructions_and_attention(
@@ -95,14 +100,20 @@ def test_no_model_needs_anything_else(name: str) -> None:
     assert (config.trust_remote_code, config.matryoshka_dims) == (False, ())
 
 
-def test_the_hook_returns_the_catalogue() -> None:
+def test_the_hooks_return_the_catalogue_and_the_class() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+    assert hooks.flagembedding_model_classes() == {"encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))}
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_gte.hooks as hooks; hooks.flagembedding_embedder_configs(); "
-        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+        "hooks.flagembedding_model_classes(); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_every_class_is_there(name: str) -> None:
+    assert EMBEDDERS[name].model_class.__name__ in {"BaseEmbedder", "BaseLLMEmbedder", "GteEmbedder"}

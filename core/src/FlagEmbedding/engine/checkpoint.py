@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,12 @@ class Checkpoint:
             settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             return settings
 
-    def load_backbone(self, config: Any, dtype: torch.dtype, attention: str | None = None) -> torch.nn.Module:
+    def load_backbone(
+        self, config: Any, dtype: torch.dtype, attention: str | None = None, unused: Sequence[str] = ()
+    ) -> torch.nn.Module:
         """Return the backbone in evaluation mode, on the CPU, in ``dtype``.
+
+        ``unused`` are prefixes of weights that the checkpoint may hold for another use.
 
         Raises:
             CheckpointError: A weight is missing, left over or of another shape; such a model would run on random
@@ -113,7 +117,7 @@ class Checkpoint:
                 **extra,
                 **self._options,
             )
-        _require_complete(self.source, info)
+        _require_complete(self.source, info, unused)
         if getattr(model, "pooler", None) is not None:
             model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
         return model.eval().requires_grad_(requires_grad=False)
@@ -157,13 +161,13 @@ def _set_progress_bar(on: bool) -> None:
     log.enable_progress_bar() if on else log.disable_progress_bar()
 
 
-def _require_complete(source: str, info: Mapping[str, Any]) -> None:
+def _require_complete(source: str, info: Mapping[str, Any], unused: Sequence[str]) -> None:
     mismatched = [
         f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
     ]
     groups = {
         "missing": sorted(name for name in info["missing_keys"] if not name.startswith("pooler.")),
-        "unexpected": sorted(name for name in info["unexpected_keys"] if not name.startswith(_UNUSED)),
+        "unexpected": sorted(name for name in info["unexpected_keys"] if not name.startswith((*_UNUSED, *unused))),
         "of another shape": sorted(mismatched),
     }
     problems = [_listed(names, what) for what, names in groups.items() if names]

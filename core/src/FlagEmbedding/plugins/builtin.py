@@ -7,6 +7,9 @@ from FlagEmbedding.plugins.hookspecs import hookimpl
 
 NAME = "core"
 
+# Backbones that read left to right (transformers 5 has no flag for it); what no class lists is taken for an encoder.
+_DECODERS = tuple("mistral llama qwen2 qwen3 gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neox opt".split())  # noqa: SIM905
+
 
 @hookimpl
 def flagembedding_model_classes() -> dict[str, ModelClass]:
@@ -14,7 +17,9 @@ def flagembedding_model_classes() -> dict[str, ModelClass]:
     package = "FlagEmbedding.inference.embedder"
     return {
         EmbedderModelClass.ENCODER_ONLY_BASE.value: ModelClass(f"{package}.encoder_only.base:BaseEmbedder"),
-        EmbedderModelClass.DECODER_ONLY_BASE.value: ModelClass(f"{package}.decoder_only.base:BaseLLMEmbedder"),
+        EmbedderModelClass.DECODER_ONLY_BASE.value: ModelClass(
+            f"{package}.decoder_only.base:BaseLLMEmbedder", model_types=_DECODERS, pooling=PoolingMethod.LAST_TOKEN
+        ),
     }
 
 

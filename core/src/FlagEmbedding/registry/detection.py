@@ -10,17 +10,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, PoolingMethod
+from FlagEmbedding.config import EmbedderConfig, ModelClass
 from FlagEmbedding.errors import CheckpointError
-from FlagEmbedding.registry.extensions import model_class_reference
+from FlagEmbedding.registry.extensions import class_of_model_type
 from FlagEmbedding.registry.files import ModelFiles
 
 logger = logging.getLogger(__name__)
-
-# Backbones that read left to right; every other one is taken for an encoder. (transformers 5 has no flag for it.)
-_DECODERS = frozenset(
-    {"mistral", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi", "phi3", "gpt2", "gpt_neox", "opt"}
-)
 
 _POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_token": "last_token"}
 
@@ -44,12 +39,11 @@ def detect_embedder(
     if config is None:
         raise CheckpointError(f"{files.source!r} has no config.json, so it is no model folder.")
     _refuse_reranker(files.source, config)
-    decoder = str(config.get("model_type")) in _DECODERS
-    key = EmbedderModelClass.DECODER_ONLY_BASE if decoder else EmbedderModelClass.ENCODER_ONLY_BASE
+    found = class_of_model_type(str(config.get("model_type")))
     prompts = _prompts(files)
     return EmbedderConfig(
-        model_class=model_class or model_class_reference(key),
-        pooling_method=_pooling(files, pooling_method) or _fallback(files.source, decoder),
+        model_class=model_class or found.reference,
+        pooling_method=_pooling(files, pooling_method) or _fallback(files.source, found),
         query_instruction=prompts.get("query") or None,
         passage_instruction=prompts.get("document") or prompts.get("passage") or None,
         max_length=_max_length(files),
@@ -109,16 +103,15 @@ def _flagged_modes(config: Mapping[str, Any]) -> list[str]:
     return [mode.removesuffix("_tokens").removesuffix("_token") for mode in flagged]
 
 
-def _fallback(source: str, decoder: bool) -> str:
-    pooling = PoolingMethod.LAST_TOKEN if decoder else PoolingMethod.CLS
+def _fallback(source: str, found: ModelClass) -> str:
     logger.warning(
-        "%r is not registered and its files name no pooling: assuming %s and pooling %r. "
+        "%r is not registered and its files name no pooling: assuming %s with pooling %r. "
         "Set pooling_method= (and query_instruction_for_retrieval=) if its model card says otherwise.",
         source,
-        "a decoder" if decoder else "an encoder",
-        pooling.value,
+        found.reference.partition(":")[2],
+        str(found.pooling),
     )
-    return pooling
+    return found.pooling
 
 
 def _prompts(files: ModelFiles) -> Mapping[str, str]:

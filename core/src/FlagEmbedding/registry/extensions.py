@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from FlagEmbedding.claims import Claim, Claims, sole_claim
-from FlagEmbedding.config import ModelClass
+from FlagEmbedding.config import EmbedderModelClass, ModelClass
 from FlagEmbedding.errors import ModelClassError
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.references import load_reference
@@ -31,6 +31,18 @@ def model_class_reference(key: str | Enum) -> str:
     if name not in claims:
         raise ModelClassError(_unknown_key(name, sorted(claims)))
     return sole_claim("model class", name, claims[name]).value.reference
+
+
+def class_of_model_type(model_type: str) -> ModelClass:
+    """Return the class for a model that nobody registered: the one that claims its type, else the plain encoder.
+
+    Raises:
+        NameConflictError: More than one plugin claims the type.
+    """
+    claims = [claim for every in _model_classes().values() for claim in every if model_type in claim.value.model_types]
+    if claims:
+        return sole_claim("model type", model_type, claims).value
+    return _model_classes()[EmbedderModelClass.ENCODER_ONLY_BASE][0].value
 
 
 def exported_names() -> list[str]:

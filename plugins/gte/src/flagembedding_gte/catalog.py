@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod
 
+GTE_ENCODER = "flagembedding_gte.native:GteEmbedder"
+
 _QWEN2 = EmbedderConfig(
     "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder",
     PoolingMethod.LAST_TOKEN,
@@ -34,7 +36,7 @@ _QWEN15 = _QWEN2.replace(
 )
 
 _V15 = EmbedderConfig(
-    "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder",
+    GTE_ENCODER,
     PoolingMethod.CLS,
     max_length=8192,
     languages=("en",),
@@ -49,6 +51,7 @@ _MULTILINGUAL = _V15.replace(
 )
 
 _BERT = _V15.replace(
+    model_class="FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder",
     pooling_method=PoolingMethod.MEAN,
     max_length=512,
     licence="MIT",
@@ -62,7 +65,14 @@ _CHINESE = _BERT.replace(
     source="mteb gte_models; FlagEmbedding model mapping (cls); pooling of the card from memory",
 )
 
-# In the order of the tutorial.
+_MODERNBERT = _BERT.replace(
+    pooling_method=PoolingMethod.CLS,
+    max_length=8192,
+    licence="Apache-2.0",
+    source="read-out of config.json and 1_Pooling (GitHub); vLLM test_gte; mteb gte_models",
+)
+
+# In the order of the tutorial; what it does not name comes last.
 _MODELS: list[tuple[str, EmbedderConfig, int]] = [
     ("Alibaba-NLP/gte-Qwen2-7B-instruct", _QWEN2, 3584),
     ("Alibaba-NLP/gte-Qwen2-1.5B-instruct", _QWEN2_SMALL, 1536),
@@ -76,6 +86,7 @@ _MODELS: list[tuple[str, EmbedderConfig, int]] = [
     ("thenlper/gte-large-zh", _CHINESE, 1024),
     ("thenlper/gte-base-zh", _CHINESE, 768),
     ("thenlper/gte-small-zh", _CHINESE, 512),
+    ("Alibaba-NLP/gte-modernbert-base", _MODERNBERT, 768),
 ]
 
 EMBEDDERS: dict[str, EmbedderConfig] = {

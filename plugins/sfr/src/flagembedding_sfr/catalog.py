@@ -21,7 +21,22 @@ _MISTRAL = EmbedderConfig(
     source="mteb salesforce_models; summary of the model card",
 )
 
-# In the order of the tutorial.
-EMBEDDERS: dict[str, EmbedderConfig] = {
-    name: _MISTRAL.replace(hub_id=f"Salesforce/{name}") for name in ("SFR-Embedding-2_R", "SFR-Embedding-Mistral")
-}
+# The hub's copy says "new" and brings its own code; the network is that of gte-v1.5, so its class loads it without.
+_CODE = EmbedderConfig(
+    "flagembedding_gte.native:GteEmbedder",
+    PoolingMethod.CLS,
+    max_length=8192,
+    dimension=1024,
+    languages=("en",),
+    licence="CC-BY-NC-4.0",
+    source="copy of 1_Pooling/config.json; Hub page (model type); no instruction: from memory of the card",
+)
+
+# In the order of the tutorial; what it does not name comes last.
+_MODELS: list[tuple[str, EmbedderConfig]] = [
+    ("SFR-Embedding-2_R", _MISTRAL),
+    ("SFR-Embedding-Mistral", _MISTRAL),
+    ("SFR-Embedding-Code-400M_R", _CODE),
+]
+
+EMBEDDERS: dict[str, EmbedderConfig] = {name: like.replace(hub_id=f"Salesforce/{name}") for name, like in _MODELS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,9 @@ class DenseEmbedder(AbsEmbedder):
         ModelClassError: The pooling is unknown.
     """
 
+    unused_weights: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of weights that checkpoints of this class may hold for another use; any other one is an error."""
+
     def __init__(
         self,
         model_name_or_path: str,
@@ -83,7 +86,8 @@ class DenseEmbedder(AbsEmbedder):
         config = self._load_config(checkpoint)
         config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
         tokenizer = self._load_tokenizer(checkpoint)
-        self.model = checkpoint.load_backbone(config, compute_dtype(device, self.use_fp16, self.use_bf16), attention)
+        dtype = compute_dtype(device, self.use_fp16, self.use_bf16)
+        self.model = checkpoint.load_backbone(config, dtype, attention, self.unused_weights)
         check_vocabulary(checkpoint.source, self.model, tokenizer)
         self._limit = position_limit(self.model)
         self._pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0

@@ -23,7 +23,7 @@ class BaseLLMEmbedder(DenseEmbedder):
         append_eos: Whether each text must end in the end-of-sequence token (or in which other token); None means as
             the checkpoint's ``tokenizer_config.json`` says. Asserted at load, and repaired.
         is_causal: Attention direction; None means the checkpoint's own. False for models that were trained to read
-            both ways on an architecture that does not (gte-Qwen2).
+            both ways on an architecture that does not.
 
     Raises:
         CheckpointError: The tokenizer does not end a text as it must.

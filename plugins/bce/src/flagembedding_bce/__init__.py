@@ -1,0 +1,1 @@
+"""The BCE family for FlagEmbedding, as a plugin: see ``hooks`` and ``catalog``."""

@@ -1,0 +1,12 @@
+"""What this plugin contributes to FlagEmbedding."""
+
+from __future__ import annotations
+
+from FlagEmbedding.plugins import EmbedderConfig, hookimpl
+from flagembedding_bce.catalog import EMBEDDERS
+
+
+@hookimpl
+def flagembedding_embedder_configs() -> dict[str, EmbedderConfig]:
+    """Return the BCE embedding model."""
+    return EMBEDDERS

@@ -1,0 +1,48 @@
+"""The catalogue against the model card's values, written out a second time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from flagembedding_bce import hooks
+from flagembedding_bce.catalog import EMBEDDERS
+
+
+def test_names() -> None:
+    assert list(EMBEDDERS) == ["bce-embedding-base_v1"]
+
+
+def test_model() -> None:
+    config = EMBEDDERS["bce-embedding-base_v1"]
+    assert config.hub_id == "maidalun1020/bce-embedding-base_v1"
+    assert config.model_class_reference == "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
+    assert config.pooling_method == "cls"
+    assert (config.dimension, config.max_length) == (768, 512)
+    assert (config.languages, config.licence) == (("en", "zh"), "Apache-2.0")
+    assert config.source
+
+
+def test_no_instructions() -> None:
+    config = EMBEDDERS["bce-embedding-base_v1"]
+    assert (config.query_instruction, config.query_instruction_format) == (None, "{}{}")
+    assert (config.passage_instruction, config.passage_instruction_format) == (None, "{}{}")
+
+
+def test_no_other_needs() -> None:
+    config = EMBEDDERS["bce-embedding-base_v1"]
+    assert (config.append_eos, config.is_causal) == (False, None)
+    assert (config.trust_remote_code, config.matryoshka_dims) == (False, ())
+
+
+def test_the_hook_returns_the_catalogue() -> None:
+    assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+
+
+def test_listing_the_models_imports_no_torch() -> None:
+    code = (
+        "import sys, flagembedding_bce.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""The Qwen3 family for FlagEmbedding, as a plugin: see ``hooks`` and ``catalog``."""

@@ -1,0 +1,63 @@
+"""The catalogue against the model cards' values, written out a second time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from flagembedding_qwen3 import hooks
+from flagembedding_qwen3.catalog import EMBEDDERS
+
+TO_1024 = (32, 64, 128, 256, 512)
+
+
+def test_names() -> None:
+    assert list(EMBEDDERS) == ["Qwen3-Embedding-0.6B", "Qwen3-Embedding-4B", "Qwen3-Embedding-8B"]
+
+
+@pytest.mark.parametrize(
+    ("name", "dimension", "shorter"),
+    [
+        ("Qwen3-Embedding-0.6B", 1024, TO_1024),
+        ("Qwen3-Embedding-4B", 2560, (*TO_1024, 1024, 2048)),
+        ("Qwen3-Embedding-8B", 4096, (*TO_1024, 1024, 2048)),
+    ],
+)
+def test_model(name: str, dimension: int, shorter: tuple[int, ...]) -> None:
+    config = EMBEDDERS[name]
+    assert config.hub_id == f"Qwen/{name}"
+    assert config.model_class_reference == "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
+    assert config.pooling_method == "last_token"
+    assert (config.dimension, config.matryoshka_dims, config.max_length) == (dimension, shorter, 8192)
+    assert (config.languages, config.licence) == (("multilingual",), "Apache-2.0")
+    assert config.source
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_instructions(name: str) -> None:
+    config = EMBEDDERS[name]
+    assert config.query_instruction_format == "Instruct: {}\nQuery:{}"
+    assert config.query_instruction == "Given a web search query, retrieve relevant passages that answer the query"
+    assert config.query_instruction_required is True
+    assert (config.passage_instruction, config.passage_instruction_format) == (None, "{}{}")
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_other_needs(name: str) -> None:
+    config = EMBEDDERS[name]
+    assert (config.append_eos, config.is_causal, config.trust_remote_code) == ("<|endoftext|>", None, False)
+
+
+def test_the_hook_returns_the_catalogue() -> None:
+    assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+
+
+def test_listing_the_models_imports_no_torch() -> None:
+    code = (
+        "import sys, flagembedding_qwen3.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "[]"
