@@ -46,6 +46,7 @@ bench: $(VENV)/.developing
 
 generate: $(VENV)/.installed
 	$(BIN)/python tools/generate_hints.py
+	$(BIN)/python tools/generate_models_page.py
 
 # torch comes first and alone: asked for by another package, an unpinned one could be taken.
 $(VENV)/.installed: constraints.txt $(PYPROJECTS) $(WEIGHTS)

@@ -13,33 +13,23 @@ from typing import Any
 import pytest
 import torch
 
-from FlagEmbedding.errors import ModelClassError
 from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.references import load_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ["README.md", "core/README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/README.md"))]
 
-DECODERS_ONLY = ["plugins/linq/README.md", "plugins/sfr/README.md"]
-
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"(?s)```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in DECODERS_ONLY])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_python_blocks_run(page: str, tiny_hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     code = blocks(page, "python")
     assert code
     for block in code:
         exec(compile(block, page, "exec"), {})
-
-
-@pytest.mark.parametrize("page", DECODERS_ONLY)
-def test_families_whose_class_follows_say_so(page: str, tiny_hub: Any) -> None:
-    assert "class follows" in (ROOT / page).read_text(encoding="utf-8")
-    with pytest.raises(ModelClassError, match="is not there yet"):
-        exec(compile(blocks(page, "python")[0], page, "exec"), {})
 
 
 def commands(page: str) -> list[str]:
@@ -75,7 +65,8 @@ def test_the_table_of_families_is_true() -> None:
     rows = re.findall(r"\| `flagembedding-core\[(\w+)\]` \| (\d+) \| (.*) \|", (ROOT / "README.md").read_text("utf-8"))
     records = {record.name: record for record in PluginManager({}).records()}
     assert {family: int(count) for family, count, _ in rows} == {
-        family: len(records[family].contribution.embedders) for family in ("bge", "e5", "gte", "sfr", "linq")
+        family: len(records[family].contribution.embedders)
+        for family in ("bce", "bge", "e5", "gte", "linq", "qwen3", "sfr")
     }
     for family, _, examples in rows:
         assert set(re.findall(r"`(.*?)`", examples)) <= set(records[family].contribution.embedders)

@@ -72,37 +72,6 @@ CARDS = {
 }
 
 
-def build(tiny: Any, folder: Path, architecture: str) -> Path:
-    if architecture in ("mistral", "gemma2"):
-        return tiny.build_decoder(folder, architecture)
-    if architecture == "qwen2":
-        return tiny.build_decoder(folder, architecture, start=False)
-    return (
-        build_new(tiny, folder)
-        if architecture == "new"
-        else tiny.build(folder, architecture, max_position_embeddings=514)
-    )
-
-
-def build_new(tiny: Any, folder: Path) -> Path:
-    """transformers' own GTE encoder, with the ``config.json`` that the hub still has."""
-    tokenizer, special = tiny.word_tokenizer()
-    tiny.save_tokenizer(folder, tokenizer, special, "BertTokenizer")
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-    # theta 160000 and NTK factor 2, as transformers writes them: theta * 2, positions divided by 2 ** (2 / head_dim)
-    rope = {"rope_type": "linear", "rope_theta": 320000.0, "factor": 2 ** (2 / 8)}
-    config = transformers.GteConfig(**sizes, vocab_size=tokenizer.get_vocab_size(), rope_parameters=rope)
-    tiny.random_model(config).save_pretrained(folder)
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    del said["rope_parameters"]
-    auto_map = {"AutoConfig": "Alibaba-NLP/new-impl--configuration.NewConfig"}
-    hub = {"model_type": "new", "auto_map": auto_map, "architectures": ["NewModel"]}
-    hub |= {"rope_theta": 160000, "rope_scaling": {"type": "ntk", "factor": 2.0}}
-    tiny.write_json(folder / "config.json", {**said, **hub})
-    tiny.write_json(folder / "reference.json", config.to_dict())
-    return folder
-
-
 class Reference:
     """The vector of one text."""
 
@@ -134,23 +103,14 @@ class Reference:
         return pooled / np.sqrt((pooled**2).sum())
 
 
-@pytest.fixture(scope="session")
-def folders(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("architectures")
-    return {
-        architecture: build(tiny, root / architecture, architecture)
-        for architecture in {card.architecture for card in CARDS.values()}
-    }
-
-
 @pytest.fixture
-def hub(folders: dict[str, Path]) -> Iterator[None]:
+def hub(architectures: dict[str, Path]) -> Iterator[None]:
     """Every official hub id leads to the tiny checkpoint of its architecture."""
 
     class Locator:
         @hookimpl
         def flagembedding_locate_model(self, model_name: str) -> Path | None:
-            return folders[CARDS[model_name.partition("/")[2]].architecture]
+            return architectures[CARDS[model_name.partition("/")[2]].architecture]
 
     plugin_manager().register(Locator(), "hub-of-every-name")
     yield
@@ -167,9 +127,9 @@ def test_the_table_has_all_names() -> None:
 
 @pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize("name", CARDS)
-def test_the_vectors_are_what_the_card_means(name: str, folders: dict[str, Path]) -> None:
+def test_the_vectors_are_what_the_card_means(name: str, architectures: dict[str, Path]) -> None:
     card = CARDS[name]
-    reference = Reference(folders[card.architecture], card)
+    reference = Reference(architectures[card.architecture], card)
     model = FlagAutoModel.from_finetuned(name, devices="cpu")
     queries = np.stack([reference.vector(card.query + query + card.query_end) for query in QUERIES])
     passages = np.stack([reference.vector(card.passage + passage) for passage in PASSAGES])

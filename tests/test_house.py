@@ -27,9 +27,10 @@ def test_the_core_names_no_family() -> None:
     assert named == []
 
 
-def test_the_install_hints_are_current() -> None:
+@pytest.mark.parametrize("generator", ["generate_hints.py", "generate_models_page.py"])
+def test_generated_files_are_current(generator: str) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "tools/generate_hints.py", "--check"], capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "tools" / generator, "--check"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 

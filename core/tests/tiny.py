@@ -44,20 +44,22 @@ def build(folder: Path, model_type: str = "bert", *, head: bool = False, **confi
     return folder
 
 
-def build_decoder(folder: Path, model_type: str, *, start: bool = True) -> Path:
+def build_decoder(folder: Path, model_type: str, *, start: bool = True, end: str = "") -> Path:
     """Write a decoder as the hub has many: its texts must end in ``</s>``, and its tokenizer.json does not add it.
 
     Args:
         folder: Where to.
         model_type: ``mistral``, ``qwen2``, ``qwen3``, ``gemma2``.
         start: Whether its texts begin with ``<s>``.
+        end: Another token that its tokenizer.json puts at the end; then nothing else needs to be added.
     """
-    tokenizer = byte_tokenizer()
-    first = [("<s>", tokenizer.token_to_id("<s>"))] if start else []
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A" if start else "$A", special_tokens=first)
+    tokenizer = byte_tokenizer({**_ANGLE, "end": end} if end else _ANGLE)
+    single = " ".join([*(["<s>"] if start else []), "$A", *([end] if end else [])])
+    framing = [(token, tokenizer.token_to_id(token)) for token in single.split() if token != "$A"]
+    tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=framing)
     special = {name: token for name, token in _ANGLE.items() if start or name != "bos"}
     save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast" if start else "Qwen2TokenizerFast")
-    change_json(folder / "tokenizer_config.json", add_bos_token=start, add_eos_token=True)
+    change_json(folder / "tokenizer_config.json", add_bos_token=start, add_eos_token=not end)
     settings = {**_SIZES, "vocab_size": tokenizer.get_vocab_size(), **_special_ids(tokenizer, special)}
     settings |= {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8 * POSITIONS}
     random_model(transformers.AutoConfig.for_model(model_type, **settings)).save_pretrained(folder)

@@ -1,0 +1,64 @@
+"""Write docs/reference/models.md: every model of this workspace's plugins, and what its entry says.
+
+python tools/generate_models_page.py           # rewrite the page
+python tools/generate_models_page.py --check   # fail if it is not current
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from workspace import ROOT, own_plugins, write_or_check
+
+from FlagEmbedding.config import EmbedderConfig
+from FlagEmbedding.plugins.records import PluginRecord
+
+HEAD = """# Models
+
+Generated from the plugins by `make generate`. *Tokens* is the length that the model card uses, special tokens included.
+A query instruction in brackets is optional on the card and off by default. Sources and licences are those that the
+catalogues state; read the model's own licence before you rely on one.
+"""
+
+COLUMNS = ("model", "dimension", "tokens", "pooling", "before a query", "before a passage", "licence", "source")
+
+
+def section(record: PluginRecord) -> str:
+    """Return one family as a heading and a table."""
+    rows = [row(config) for config in record.contribution.embedders.values()]
+    lines = [f"## {record.name}", "", f"`pip install {record.distribution}`", ""]
+    lines += [line(COLUMNS), line(["---"] * len(COLUMNS)), *map(line, rows)]
+    return "\n".join(lines)
+
+
+def row(config: EmbedderConfig) -> list[str]:
+    """Return one model's cells."""
+    query = instruction(config.query_instruction_format, config.query_instruction)
+    passage = instruction(config.passage_instruction_format, config.passage_instruction)
+    dims = f" ({', '.join(map(str, config.matryoshka_dims))})" if config.matryoshka_dims else ""
+    return [
+        f"`{config.hub_id}`",
+        f"{config.dimension}{dims}",
+        str(config.max_length),
+        str(config.pooling_method),
+        query if config.query_instruction_required or not query else f"[{query}]",
+        passage,
+        config.licence or "",
+        config.source or "",
+    ]
+
+
+def instruction(template: str, text: str | None) -> str:
+    """Return what stands before a text, as code."""
+    return "`" + template.format(text, "").replace("\n", "\\n") + "`" if text else ""
+
+
+def line(cells: Iterable[str]) -> str:
+    """Return one line of a table."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    PAGE = "\n\n".join([HEAD.strip(), *map(section, own_plugins())]) + "\n"
+    sys.exit(write_or_check(ROOT / "docs/reference/models.md", PAGE))
