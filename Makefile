@@ -4,6 +4,7 @@
 #   make lint            style, types, and the direction of imports
 #   make wheels          build every distribution, install it into a fresh environment, try it there
 #   make bench           timings, side by side
+#   make parity          our vectors beside those of FlagEmbedding 1.4.2
 #   make generate        rewrite the files that are generated from the plugins
 
 PYTHON ?= python3
@@ -18,7 +19,7 @@ export Q
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := true
 
-.PHONY: demo test lint wheels bench generate clean
+.PHONY: demo test lint wheels bench parity generate clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/stdlib_search.py $${Q:+"$$Q"}
@@ -44,6 +45,9 @@ wheels: $(VENV)/.developing
 bench: $(VENV)/.developing
 	$(BIN)/python benchmarks/startup.py
 
+parity: $(VENV)/.developing
+	$(BIN)/python benchmarks/parity/compare.py
+
 generate: $(VENV)/.installed
 	$(BIN)/python tools/generate_hints.py
 	$(BIN)/python tools/generate_models_page.py
@@ -62,4 +66,4 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-wheels dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-wheels .venv-upstream dist build .pytest_cache .mypy_cache .ruff_cache
