@@ -25,7 +25,8 @@ class CountingForward:
         self.batches.append([list(row) for row in ids])
         width = max(map(len, ids))
         padded = [[*row, *[0] * (width - len(row))] for row in ids]
-        return Hidden(torch.tensor(padded, dtype=torch.float32).unsqueeze(-1), torch.tensor(padded) > 0)
+        rows = torch.tensor(padded)
+        return Hidden(rows.float().unsqueeze(-1), rows > 0, rows)
 
 
 def tokenize(texts, max_length):

@@ -74,5 +74,5 @@ def test_options_of_the_class_are_passed_on(described, flag_model):
 def test_without_such_files_the_fallback_is_said_once(folder, flag_model, caplog):
     model = FlagAutoModel.from_finetuned(str(folder))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "assuming an encoder and pooling 'cls'" in caplog.text
+    assert "assuming BaseEmbedder with pooling 'cls'" in caplog.text
     assert same(model.encode(TEXT), flag_model("bert", "cls").encode(TEXT))

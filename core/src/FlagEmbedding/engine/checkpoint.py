@@ -49,17 +49,25 @@ class Checkpoint:
         source: A local folder or a hub id, which is fetched into the hub's cache.
         trust_remote_code: Whether Python code of the checkpoint may run.
         hub_options: Some of :data:`FlagEmbedding.hub.HUB_OPTIONS`.
+        extra_files: Patterns of further files to fetch, which a class reads beside the weights.
 
     Raises:
         UnknownModelError: There is neither such a folder nor such a repository.
         DownloadError: The repository could not be fetched.
     """
 
-    def __init__(self, source: str, *, trust_remote_code: bool = False, hub_options: Mapping[str, Any] = {}) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        trust_remote_code: bool = False,
+        hub_options: Mapping[str, Any] = {},
+        extra_files: Sequence[str] = (),
+    ) -> None:
         if looks_like_path(source) and not is_folder(source):
             raise UnknownModelError(f"there is no model folder {source!r}.")
-        code = ("*.py",) if trust_remote_code else ()
-        self.folder = Path(source) if is_folder(source) else fetch_model(source, hub_options, code)
+        extra = (*extra_files, "*.py") if trust_remote_code else extra_files
+        self.folder = Path(source) if is_folder(source) else fetch_model(source, hub_options, extra)
         self.source = source
         self._options = {"trust_remote_code": trust_remote_code}
 

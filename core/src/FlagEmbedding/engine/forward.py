@@ -17,10 +17,12 @@ class Hidden:
     Attributes:
         states: float32 ``[texts, tokens, width]``.
         mask: bool ``[texts, tokens]``, True where there is a token.
+        ids: int64 ``[texts, tokens]``, the tokens themselves; anything where there is none.
     """
 
     states: Tensor
     mask: Tensor
+    ids: Tensor
 
 
 class Forward(Protocol):
@@ -45,4 +47,4 @@ class PaddedForward:
         lengths = torch.tensor([len(row) for row in ids], device=self._device)
         mask = torch.arange(width, device=self._device) < lengths.unsqueeze(1)
         output = self._model(input_ids=rows, attention_mask=mask.long())
-        return Hidden(output.last_hidden_state.float(), mask)
+        return Hidden(output.last_hidden_state.float(), mask, rows)

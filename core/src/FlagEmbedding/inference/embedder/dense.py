@@ -56,6 +56,9 @@ class DenseEmbedder(AbsEmbedder):
     unused_weights: ClassVar[tuple[str, ...]] = ()
     """Prefixes of weights that checkpoints of this class may hold for another use; any other one is an error."""
 
+    extra_files: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files that this class reads beside the weights, so that they are fetched with them."""
+
     def __init__(
         self,
         model_name_or_path: str,
@@ -77,6 +80,7 @@ class DenseEmbedder(AbsEmbedder):
             str(model_name_or_path),
             trust_remote_code=trust_remote_code,
             hub_options={name: value for name, value in hub.items() if value},
+            extra_files=self.extra_files,
         )
         self._load(checkpoint, attn_implementation)
         self._check_dimension(self.truncate_dim)
@@ -141,18 +145,31 @@ class DenseEmbedder(AbsEmbedder):
         Raises:
             OptionError: An option is unknown or out of range.
         """
-        unknown = {name: value for name, value in kwargs.items() if name not in _ENCODE_OPTIONS}
+        engine = self._engine_on(device or self.target_devices[0])
+        return self._encode_on(engine, sentences, batch_size, max_length, convert_to_numpy, kwargs)
+
+    def _encode_on(
+        self,
+        engine: Engine,
+        sentences: list[str],
+        batch_size: int,
+        max_length: int | None,
+        convert_to_numpy: bool,
+        options: dict[str, Any],
+    ) -> Any:
+        """Encode with ``engine``; a class may build one of its own for some calls (another forward or tokenizer)."""
+        unknown = {name: value for name, value in options.items() if name not in _ENCODE_OPTIONS}
         reject_unknown_options(unknown, [*_TEMPLATE_OPTIONS, *_ENCODE_OPTIONS], "encode")
-        truncate_dim = kwargs.get("truncate_dim")
+        truncate_dim = options.get("truncate_dim")
         width = self._check_dimension(self.truncate_dim if truncate_dim is None else truncate_dim)
         sink = DenseSink(len(sentences), width)
-        self._engine_on(device or self.target_devices[0]).run(
+        engine.run(
             sentences,
             functools.partial(self._vectors, width=width),
             sink,
             max_length=self._token_limit(max_length),
             batch_size=batch_size,
-            show_progress=kwargs.get("show_progress", kwargs.get("show_progress_bar")),
+            show_progress=options.get("show_progress", options.get("show_progress_bar")),
         )
         return sink.vectors.numpy() if convert_to_numpy else sink.vectors
 
@@ -167,8 +184,8 @@ class DenseEmbedder(AbsEmbedder):
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
     def _token_limit(self, max_length: int | None) -> int:
-        own = self._limit or _DEFAULT_MAX_LENGTH
-        return min(own, _DEFAULT_MAX_LENGTH) if max_length is None else min(own, max_length)
+        wanted = _DEFAULT_MAX_LENGTH if max_length is None else max_length
+        return wanted if self._limit is None else min(self._limit, wanted)
 
     def _check_dimension(self, truncate_dim: int | None) -> int:
         wanted = self.dimension if truncate_dim is None else check_count(truncate_dim, "truncate_dim")
