@@ -1,0 +1,168 @@
+"""In-context-learning embedders: queries carry a few worked examples of the task (bge-en-icl, arXiv 2409.15700)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from FlagEmbedding.abc.inference.embedder import Texts
+from FlagEmbedding.abc.inference.instructions import with_instruction
+from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.devices import DeviceLike
+from FlagEmbedding.engine.pooling import PoolingFunction
+from FlagEmbedding.engine.runner import Engine
+from FlagEmbedding.errors import OptionError
+from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
+from flagembedding_bge.icl_examples import Examples, check_examples_format, few_shot_prefix
+from flagembedding_bge.icl_prefix import PrefixForward
+from flagembedding_bge.icl_tokens import QueryTokenizer
+
+
+class ICLLLMEmbedder(BaseLLMEmbedder):
+    r"""A decoder whose queries follow a few worked examples and end in a suffix; ``FlagICLModel`` is its public name.
+
+    A query is sent as ``examples + "<instruct>...\n<query>..." + "\n<response>"``, a passage as it is. The examples'
+    keys and values are computed once. :meth:`encode` takes its texts for passages; :meth:`encode_queries` does not.
+
+    The arguments that are not listed are those of
+    :class:`~FlagEmbedding.inference.embedder.decoder_only.base.BaseLLMEmbedder`.
+
+    Args:
+        query_instruction_format: Two ``{}``: instruction, then query.
+        suffix: What a query ends in, before the end-of-sequence token.
+        examples_for_task: Examples of the task, each a dict with the keys ``instruct``, ``query`` and ``response``;
+            a missing ``instruct`` means ``query_instruction_for_retrieval``.
+        examples_instruction_format: Three ``{}``: instruction, query, response.
+        query_max_length: Tokens of a query that count, with its instruction, the suffix and the special tokens. The
+            examples come on top of it. Longer queries lose their end, and nothing else.
+        pooling_method: ``"last_token"``, the only one that these models know.
+
+    Raises:
+        OptionError: An example is not as it must be; another pooling is asked for.
+        ConfigError: A format has not as many ``{}`` as it must.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        normalize_embeddings: bool = True,
+        use_fp16: bool = True,
+        use_bf16: bool = False,
+        query_instruction_for_retrieval: str | None = None,
+        query_instruction_format: str = "<instruct>{}\n<query>{}",
+        suffix: str = "\n<response>",
+        devices: DeviceLike | Iterable[DeviceLike] | None = None,
+        examples_for_task: Examples | None = None,
+        examples_instruction_format: str = "<instruct>{}\n<query>{}\n<response>{}",
+        trust_remote_code: bool = False,
+        cache_dir: str | None = None,
+        batch_size: int = 256,
+        query_max_length: int | None = None,
+        passage_max_length: int | None = None,
+        convert_to_numpy: bool = True,
+        truncate_dim: int | None = None,
+        *,
+        pooling_method: str | PoolingFunction = "last_token",
+        **kwargs: Any,
+    ) -> None:
+        if pooling_method != "last_token":
+            raise OptionError(f"pooling_method must be 'last_token' for this class, not {pooling_method!r}.")
+        if not isinstance(suffix, str):
+            raise OptionError(f"suffix must be a string, not {suffix!r}.")
+        self.suffix = suffix
+        self.examples_instruction_format = check_examples_format(examples_instruction_format)
+        self.query_instruction_for_retrieval = query_instruction_for_retrieval
+        self.set_examples(examples_for_task)  # before the weights are read: a faulty example shows at once
+        super().__init__(
+            model_name_or_path,
+            normalize_embeddings=normalize_embeddings,
+            use_fp16=use_fp16,
+            use_bf16=use_bf16,
+            query_instruction_for_retrieval=query_instruction_for_retrieval,
+            query_instruction_format=query_instruction_format,
+            devices=devices,
+            trust_remote_code=trust_remote_code,
+            cache_dir=cache_dir,
+            batch_size=batch_size,
+            query_max_length=query_max_length,
+            passage_max_length=passage_max_length,
+            convert_to_numpy=convert_to_numpy,
+            truncate_dim=truncate_dim,
+            pooling_method=pooling_method,
+            **kwargs,
+        )
+
+    def set_examples(self, examples_for_task: Examples | None = None) -> None:
+        """Put these examples before every query from now on; None or an empty list: none.
+
+        Raises:
+            OptionError: An example is not as it must be. The examples stay as they were.
+        """
+        self.prefix = few_shot_prefix(
+            examples_for_task, self.examples_instruction_format, self.query_instruction_for_retrieval
+        )
+        self.examples_for_task = examples_for_task
+        self._query_engine: Engine | None = None
+
+    @staticmethod
+    def get_detailed_example(instruction_format: str, instruction: str, query: str, response: str) -> str:
+        """Return one example through ``instruction_format``."""
+        return check_examples_format(instruction_format).format(instruction, query, response)
+
+    def encode_queries(
+        self,
+        queries: Texts,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        convert_to_numpy: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode queries: after the examples, with the instruction where there is one, before the suffix.
+
+        Arguments, result and errors are those of :meth:`encode`; ``max_length`` defaults to ``query_max_length``.
+        """
+        return super().encode_queries(queries, batch_size, max_length, convert_to_numpy, as_query=True, **kwargs)
+
+    def encode_queries_single_device(self, queries: list[str], *args: Any, **kwargs: Any) -> Any:
+        """Encode queries on one device; the further arguments are those of :meth:`encode_single_device`."""
+        texts = with_instruction(queries, self.query_instruction_for_retrieval, self.query_instruction_format)
+        return self.encode_single_device(texts, *args, as_query=True, **kwargs)
+
+    def encode_single_device(
+        self,
+        sentences: list[str],
+        batch_size: int = 256,
+        max_length: int | None = None,
+        convert_to_numpy: bool = True,
+        device: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode ready-made texts on one device, as passages or, with ``as_query=True``, as queries.
+
+        The other arguments, the result and the errors are those of
+        :meth:`~FlagEmbedding.inference.embedder.dense.DenseEmbedder.encode_single_device`.
+        """
+        engine_on = self._query_engine_on if kwargs.pop("as_query", False) else self._engine_on
+        engine = engine_on(device or self.target_devices[0])
+        return self._encode_on(engine, sentences, batch_size, max_length, convert_to_numpy, kwargs)
+
+    def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
+        self._own_tokenizer = super()._load_tokenizer(checkpoint)
+        return self._own_tokenizer
+
+    def _place(self, device: str) -> None:
+        super()._place(device)
+        self._query_engine = None
+
+    def _query_engine_on(self, device: str) -> Engine:
+        self._engine_on(device)  # moves the model, if it is elsewhere
+        engine = self._query_engine or self._new_query_engine()
+        self._query_engine = engine
+        return engine
+
+    def _new_query_engine(self) -> Engine:
+        tokenizer = QueryTokenizer(self._own_tokenizer, self.prefix, self.suffix, self._limit)
+        # What all queries begin with: the examples, and the instruction too where it is the same.
+        head = with_instruction([""], self.query_instruction_for_retrieval, self.query_instruction_format)[0]
+        shared = tokenizer.leading_ids(head) if self.prefix else []
+        return Engine(tokenizer, PrefixForward(self.model, self._pad_id, self._device, shared), self._device)
