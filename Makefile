@@ -25,7 +25,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/stdlib_search.py $${Q:+"$$Q"}
 
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations 10
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

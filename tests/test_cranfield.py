@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from FlagEmbedding import FlagAutoModel
 from flagembedding_minilm.weights import packaged_folder
@@ -19,6 +22,15 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not DATA.is_dir(), reason="the Cranfield collection is not beside this checkout"),
 ]
+
+
+@pytest.fixture
+def all_cores() -> Iterator[None]:
+    """The other tests are of tiny models, and run with one thread each; this one is a minute's work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def rows(name: str) -> list[dict[str, Any]]:
@@ -46,6 +58,7 @@ def ndcg(queries: np.ndarray, corpus: np.ndarray, query_ids: list[str], document
     return float(np.mean(found))
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_vectors_and_ranking_are_those_of_sentence_transformers() -> None:
     sentence_transformers = pytest.importorskip("sentence_transformers")
     corpus, queries = rows("corpus.jsonl"), rows("queries.jsonl")

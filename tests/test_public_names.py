@@ -48,6 +48,20 @@ def test_every_public_name_is_there(facade: str, name: str) -> None:
     assert getattr(found, "__name__", name) in {name, "BaseEmbedder", "BaseLLMEmbedder"}
 
 
+@pytest.mark.parametrize(
+    ("name", "model_class"),
+    [
+        ("BGEM3FlagModel", "flagembedding_bge.m3:M3Embedder"),
+        ("FlagM3Model", "flagembedding_bge.m3:M3Embedder"),
+        ("FlagICLModel", "flagembedding_bge.icl:ICLLLMEmbedder"),
+        ("FlagPseudoMoEModel", "flagembedding_bge.pseudo_moe:PseudoMoELLMEmbedder"),
+    ],
+)
+def test_classes_that_plugins_add(name: str, model_class: str) -> None:
+    found = getattr(FlagEmbedding, name)
+    assert (f"{found.__module__}:{found.__qualname__}", name in dir(FlagEmbedding)) == (model_class, True)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'FlagEmbedding' has no attribute 'FlagModle'"):
         _ = FlagEmbedding.FlagModle

@@ -9,8 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-import FlagEmbedding
 import numpy as np
+
+import FlagEmbedding
 
 
 def main() -> None:

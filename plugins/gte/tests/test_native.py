@@ -154,7 +154,7 @@ def test_a_base_that_is_not_stated(published, tmp_path, model_type, theta) -> No
 def test_a_fine_tune_under_another_name(published, tmp_path) -> None:
     _, says, rope, _ = LARGE
     by_hand = published(tmp_path / "mine", rope, **says)
-    model = FlagAutoModel.from_finetuned(tmp_path / "mine", model_class="encoder-only-gte", devices="cpu")
+    model = FlagAutoModel.from_finetuned(tmp_path / "mine", devices="cpu")
     assert abs(model.encode(TEXTS) - vectors(tmp_path / "mine", from_transformers(by_hand))).max() <= 1e-5
 
 
