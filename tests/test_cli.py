@@ -49,7 +49,7 @@ def test_plugins_as_json() -> None:
         "status": "active",
         "distribution": "flagembedding-bge",
         "version": "0.1.0",
-        "models": 15,
+        "models": 17,
         "reason": "",
     }
 

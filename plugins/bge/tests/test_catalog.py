@@ -37,6 +37,8 @@ def test_names_in_the_order_of_the_tutorial() -> None:
         "bge-large-zh",
         "bge-base-zh",
         "bge-small-zh",
+        "bge-code-v1",
+        "bge-reasoner-embed-qwen3-8b-0923",
     ]
 
 
@@ -58,6 +60,8 @@ def test_names_in_the_order_of_the_tutorial() -> None:
         ("bge-large-zh", ENCODER, "cls", 1024, 512, "zh", "MIT"),
         ("bge-base-zh", ENCODER, "cls", 768, 512, "zh", "MIT"),
         ("bge-small-zh", ENCODER, "cls", 512, 512, "zh", "MIT"),
+        ("bge-code-v1", DECODER, "last_token", 1536, 4096, "multilingual", "Apache-2.0"),
+        ("bge-reasoner-embed-qwen3-8b-0923", DECODER, "last_token", 4096, 8192, "multilingual", "Apache-2.0"),
     ],
 )
 def test_model(
@@ -90,6 +94,8 @@ def test_model(
         ("bge-large-zh", "{}{}", ZH, False),
         ("bge-base-zh", "{}{}", ZH, False),
         ("bge-small-zh", "{}{}", ZH, False),
+        ("bge-code-v1", "<instruct>{}\n<query>{}", None, True),
+        ("bge-reasoner-embed-qwen3-8b-0923", "Instruct: {}\nQuery: {}", None, True),
     ],
 )
 def test_instructions(name: str, query_format: str, instruction: str | None, required: bool) -> None:
@@ -101,7 +107,12 @@ def test_instructions(name: str, query_format: str, instruction: str | None, req
 
 def test_only_the_decoders_end_in_eos() -> None:
     ending = [name for name, config in EMBEDDERS.items() if config.append_eos]
-    assert ending == ["bge-en-icl", "bge-multilingual-gemma2"]
+    assert ending == [
+        "bge-en-icl",
+        "bge-multilingual-gemma2",
+        "bge-code-v1",
+        "bge-reasoner-embed-qwen3-8b-0923",
+    ]
 
 
 @pytest.mark.parametrize("name", EMBEDDERS)

@@ -26,6 +26,11 @@ def load_ending_tokenizer(checkpoint: Checkpoint, append_eos: bool | str | None)
     tokenizer, settings = checkpoint.load_tokenizer(), checkpoint.tokenizer_settings()
     end = append_eos or bool(settings.get("add_eos_token"))
     start = _starts_in_bos(tokenizer) or (bool(settings.get("add_bos_token")) and tokenizer.bos_token_id is not None)
+    if end is True and tokenizer.eos_token is None:
+        raise CheckpointError(
+            f"the texts of {checkpoint.source!r} must end in an end-of-sequence token, which its vectors are read "
+            f"from, and its tokenizer has none. Set eos_token in its tokenizer_config.json."
+        )
     if _is_framed(tokenizer, start, end):
         return tokenizer
     if not isinstance(end, str):

@@ -30,6 +30,20 @@ _ICL = _GEMMA2.replace(
     source="FlagEmbedding inference/embedder README and finetune icl/runner.py; mteb bge_models",
 )
 
+# Its instructions are one a task (16 are listed), and none is the default: without one a query goes in as it is.
+_CODE = _GEMMA2.replace(
+    query_instruction=None,
+    licence="Apache-2.0",
+    source="FlagEmbedding research/BGE_Coder README; vLLM test_baai (causal); licence from memory of the card",
+)
+
+# As above; and with "Query: ", which has a blank where Qwen3-Embedding's own format has none.
+_REASONER = _CODE.replace(
+    query_instruction_format="Instruct: {}\nQuery: {}",
+    max_length=8192,
+    source="FlagEmbedding eval_bright_short.sh, BGE_Reasoner README; dimension: Qwen3-8B's; licence from memory",
+)
+
 _M3 = EmbedderConfig(
     "flagembedding_bge.m3:M3Embedder",
     PoolingMethod.CLS,
@@ -52,7 +66,7 @@ _ENGLISH = EmbedderConfig(
 
 _CHINESE = _ENGLISH.replace(query_instruction="为这个句子生成表示以用于检索相关文章：", languages=("zh",))
 
-# In the order of the tutorial. The small Chinese models are wider than the small English ones.
+# In the order of the tutorial, then what is newer. The small Chinese models are wider than the small English ones.
 _MODELS: list[tuple[str, EmbedderConfig, int]] = [
     ("BAAI/bge-en-icl", _ICL, 4096),
     ("BAAI/bge-multilingual-gemma2", _GEMMA2, 3584),
@@ -69,6 +83,8 @@ _MODELS: list[tuple[str, EmbedderConfig, int]] = [
     ("BAAI/bge-large-zh", _CHINESE, 1024),
     ("BAAI/bge-base-zh", _CHINESE, 768),
     ("BAAI/bge-small-zh", _CHINESE, 512),
+    ("BAAI/bge-code-v1", _CODE, 1536),
+    ("BAAI/bge-reasoner-embed-qwen3-8b-0923", _REASONER, 4096),
 ]
 
 EMBEDDERS: dict[str, EmbedderConfig] = {
