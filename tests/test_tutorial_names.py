@@ -45,3 +45,9 @@ def test_every_entry_has_an_official_repository_of_its_name() -> None:
     for name in NAMES:
         organisation, _, repository = str(AUTO_EMBEDDER_MAPPING[name].hub_id).partition("/")
         assert (bool(organisation), repository) == (True, name)
+
+
+def test_every_entry_says_what_a_user_chooses_by() -> None:
+    for name, config in AUTO_EMBEDDER_MAPPING.items():
+        said = config.hub_id, config.dimension, config.max_length, config.languages, config.licence, config.source
+        assert all(said), name
