@@ -40,6 +40,7 @@ def test_every_distribution_is_complete(folder: Path) -> None:
     wanted = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "src", "tests"}
     assert wanted - {path.name for path in folder.iterdir()} == set()
     assert len(list(folder.glob("src/*/py.typed"))) == 1
+    assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()  # a copy: a link breaks its sdist
 
 
 def test_the_library_prints_nothing_and_never_ends_the_process() -> None:
