@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from FlagEmbedding import FlagAutoModel, FlagModel
+from FlagEmbedding.errors import InputError
 from FlagEmbedding.inference.embedder import model_mapping
 
 
@@ -79,3 +80,8 @@ def test_a_subclass_of_ones_own(path, vectors):
             return 2 * super().encode_single_device(sentences, **kwargs)
 
     assert (Doubled(path, devices="cpu").encode_corpus(["river", "stone"]) == 2 * vectors).all()
+
+
+def test_one_string_is_not_taken_for_a_list_of_its_characters(path):
+    with pytest.raises(InputError, match="one string was given where a list of texts is needed"):
+        FlagModel(path, devices="cpu").encode_single_device("river")

@@ -56,6 +56,10 @@ class Engine:
                 bar.update(len(positions))
 
     def _tokenize(self, texts: Sequence[str], max_length: int) -> Tokens:
+        if isinstance(texts, str):  # it would be taken for a list of its characters
+            raise InputError(
+                "one string was given where a list of texts is needed: put it in a list, or call encode()."
+            )
         tokens = self._tokenizer(texts, max_length)
         if tokens.cut:
             logger.info("%d of %d texts were cut to %d tokens", tokens.cut, len(texts), max_length)
