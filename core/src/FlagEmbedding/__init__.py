@@ -14,18 +14,37 @@ from FlagEmbedding._lazy import lazy_exports as _lazy_exports
 from FlagEmbedding.references import POOLING_FUNCTIONS as _POOLING_FUNCTIONS
 
 if _TYPE_CHECKING:
-    from FlagEmbedding.abc.inference import AbsEmbedder
-    from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, PoolingMethod
-    from FlagEmbedding.inference import FlagAutoModel, FlagLLMModel, FlagModel
+    from FlagEmbedding.abc.inference import AbsEmbedder, AbsReranker
+    from FlagEmbedding.config import (
+        EmbedderConfig,
+        EmbedderModelClass,
+        PoolingMethod,
+        RerankerConfig,
+        RerankerModelClass,
+    )
+    from FlagEmbedding.inference import (
+        FlagAutoModel,
+        FlagAutoReranker,
+        FlagLLMModel,
+        FlagLLMReranker,
+        FlagModel,
+        FlagReranker,
+    )
 
 __all__ = [
     "AbsEmbedder",
+    "AbsReranker",
     "EmbedderConfig",
     "EmbedderModelClass",
     "FlagAutoModel",
+    "FlagAutoReranker",
     "FlagLLMModel",
+    "FlagLLMReranker",
     "FlagModel",
+    "FlagReranker",
     "PoolingMethod",
+    "RerankerConfig",
+    "RerankerModelClass",
 ]
 
 __version__ = "0.1.0"
@@ -36,12 +55,18 @@ _own_names = _lazy_exports(
     __name__,
     {
         "AbsEmbedder": "FlagEmbedding.abc.inference",
+        "AbsReranker": "FlagEmbedding.abc.inference",
         "EmbedderConfig": "FlagEmbedding.config",
         "EmbedderModelClass": "FlagEmbedding.config",
         "FlagAutoModel": "FlagEmbedding.inference.auto_embedder",
+        "FlagAutoReranker": "FlagEmbedding.inference.auto_reranker",
         "FlagLLMModel": "FlagEmbedding.inference.embedder.decoder_only.base",
+        "FlagLLMReranker": "FlagEmbedding.inference.reranker.decoder_only.base",
         "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
+        "FlagReranker": "FlagEmbedding.inference.reranker.encoder_only.base",
         "PoolingMethod": "FlagEmbedding.config",
+        "RerankerConfig": "FlagEmbedding.config",
+        "RerankerModelClass": "FlagEmbedding.config",
     },
 )
 

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import string
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from FlagEmbedding.errors import ConfigError
-from FlagEmbedding.references import is_reference, load_reference
+from FlagEmbedding.model_config import (
+    COMMON,
+    COUNT,
+    FLAG,
+    OPTIONS,
+    TEXT,
+    Check,
+    ModelClassAttribute,
+    ModelConfig,
+    is_count,
+    is_flag,
+    is_name,
+    is_tuple_of,
+    require,
+)
+from FlagEmbedding.references import is_reference
 
 if TYPE_CHECKING:
-    from FlagEmbedding.abc.inference import AbsEmbedder
+    from FlagEmbedding.abc.inference import AbsEmbedder, AbsReranker
 
 
 class PoolingMethod(StrEnum):
@@ -34,6 +47,15 @@ class EmbedderModelClass(StrEnum):
     DECODER_ONLY_PSEUDO_MOE = "decoder-only-pseudo_moe"
 
 
+class RerankerModelClass(StrEnum):
+    """The well-known keys of reranker classes; plugins may register others."""
+
+    ENCODER_ONLY_BASE = "encoder-only-base"
+    DECODER_ONLY_BASE = "decoder-only-base"
+    DECODER_ONLY_LAYERWISE = "decoder-only-layerwise"
+    DECODER_ONLY_LIGHTWEIGHT = "decoder-only-lightweight"
+
+
 @dataclass(frozen=True)
 class ModelClass:
     """A model class that a plugin offers under a key such as ``"encoder-only-m3"``.
@@ -42,42 +64,23 @@ class ModelClass:
         reference: ``"module:Class"``, imported on first use.
         exports: Public names under which ``from FlagEmbedding import NAME`` gives the class.
         model_types: The ``model_type``s in ``config.json`` of unregistered models that this class loads.
-        pooling: The pooling of such a model whose files name none.
+        pooling: For embedders, the pooling of such a model whose files name none.
+        architecture: For rerankers, how the ``architectures`` of such a model end: a language model
+            (``"ForCausalLM"``) and a classifier on top of it are different rerankers.
     """
 
     reference: str
     exports: tuple[str, ...] = ()
     model_types: tuple[str, ...] = ()
     pooling: str = PoolingMethod.CLS
+    architecture: str = "ForCausalLM"
 
     def __post_init__(self) -> None:
-        _require(is_reference(self.reference), f"a model class is 'module:Class', not {self.reference!r}")
-
-
-class _ModelClassAttribute:
-    """The attribute ``model_class``: written as a class or as ``"module:Class"``, read as the class.
-
-    A data descriptor, so that the catalogue can be built and shown without importing a model class (and torch).
-    """
-
-    @overload
-    def __get__(self, config: None, owner: type) -> Any: ...
-
-    @overload
-    def __get__(self, config: object, owner: type) -> type[AbsEmbedder]: ...
-
-    def __get__(self, config: object | None, owner: type) -> Any:
-        if config is None:
-            raise AttributeError("model_class")  # dataclasses ask the class for a default; there is none
-        value = config.__dict__["model_class"]
-        return load_reference(value) if isinstance(value, str) else value
-
-    def __set__(self, config: object, value: type[AbsEmbedder] | str) -> None:
-        config.__dict__["model_class"] = value
+        require(is_reference(self.reference), f"a model class is 'module:Class', not {self.reference!r}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EmbedderConfig:
+class EmbedderConfig(ModelConfig):
     """How one embedding model is loaded and used.
 
     Attributes:
@@ -101,9 +104,23 @@ class EmbedderConfig:
         languages: ISO 639-1 codes, or ``("multilingual",)``.
         licence: SPDX identifier, or the card's name for it.
         source: Where these values were read.
+        unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
     """
 
-    model_class: _ModelClassAttribute = _ModelClassAttribute()
+    checks: ClassVar[Mapping[str, Check]] = {
+        **COMMON,
+        "pooling_method": (is_name, "a PoolingMethod or a name"),
+        "query_instruction": TEXT,
+        "query_instruction_required": FLAG,
+        "passage_instruction": TEXT,
+        "dimension": COUNT,
+        "matryoshka_dims": (is_tuple_of(is_count), "a tuple of positive numbers"),
+        "is_causal": (lambda value: value is None or is_flag(value), "True, False or None"),
+        "append_eos": (lambda value: is_flag(value) or is_name(value), "True, False or a token's text"),
+    }
+    shown: ClassVar[tuple[str, ...]] = ("pooling_method", "trust_remote_code", "query_instruction_format")
+
+    model_class: ModelClassAttribute[AbsEmbedder] = ModelClassAttribute()  # noqa: RUF009 - a descriptor
     pooling_method: PoolingMethod | str  # type: ignore[misc]  # the descriptor above is no default
     trust_remote_code: bool = False
     query_instruction_format: str = "{}{}"
@@ -120,44 +137,45 @@ class EmbedderConfig:
     languages: tuple[str, ...] = ()
     licence: str | None = None
     source: str | None = None
+    unsupported: str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in self.as_dict().items():
-            if name in _CHECKS:
-                is_valid, description = _CHECKS[name]
-                _require(is_valid(value), f"{name} is {description}, not {value!r}")
+        super().__post_init__()
         object.__setattr__(self, "pooling_method", _as_pooling(self.pooling_method))
         for name in ("query_instruction_format", "passage_instruction_format"):
             check_instruction_format(getattr(self, name), name)
 
-    @property
-    def model_class_reference(self) -> str:
-        """The model class as ``"module:Class"``, without importing it."""
-        value = self.__dict__["model_class"]
-        return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
 
-    def replace(self, **changes: Any) -> Self:
-        """Return a copy with ``changes``, without importing the model class as ``dataclasses.replace`` would."""
-        return type(self)(**{**self.as_dict(), **changes})
+@dataclass(frozen=True, eq=False, repr=False)
+class RerankerConfig(ModelConfig):
+    """How one reranker is loaded and used.
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return every attribute by name; ``model_class`` as it was given, not imported."""
-        return {field.name: self.__dict__[field.name] for field in dataclasses.fields(self)}
+    Attributes:
+        model_class: The class, or ``"module:Class"``; reading it gives the class.
+        trust_remote_code: Whether the official hub repository needs its own Python code; honoured for that repository
+            only, never because a folder has the same name.
+        hub_id: The official repository; a bare name loads it.
+        max_length: Tokens of a pair that the card uses.
+        options: Further arguments of the model class, where the card differs from the class's defaults; what the
+            caller gives goes before them.
+        languages: ISO 639-1 codes, or ``("multilingual",)``.
+        licence: SPDX identifier, or the card's name for it.
+        source: Where these values were read.
+        unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
+    """
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and _comparable(self) == _comparable(other)
+    checks: ClassVar[Mapping[str, Check]] = {**COMMON, "options": OPTIONS}
+    shown: ClassVar[tuple[str, ...]] = ("trust_remote_code",)
 
-    def __hash__(self) -> int:
-        return hash(_comparable(self))
-
-    def __repr__(self) -> str:
-        """Show the four attributes that a caller chooses between; the rest is on ``flagembedding models --json``."""
-        module, _, name = self.model_class_reference.partition(":")
-        return (
-            f"{type(self).__name__}(model_class=<class '{module}.{name}'>, pooling_method={self.pooling_method!r}, "
-            f"trust_remote_code={self.trust_remote_code!r}, "
-            f"query_instruction_format={self.query_instruction_format!r})"
-        )
+    model_class: ModelClassAttribute[AbsReranker] = ModelClassAttribute()  # noqa: RUF009 - a descriptor
+    trust_remote_code: bool = False
+    hub_id: str | None = None
+    max_length: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    licence: str | None = None
+    source: str | None = None
+    unsupported: str | None = None
 
 
 def check_instruction_format(text: object, name: str) -> None:
@@ -167,67 +185,10 @@ def check_instruction_format(text: object, name: str) -> None:
     except ValueError:  # a single brace
         parsed = []
     fields = [(field, spec, conversion) for _, field, spec, conversion in parsed if field is not None]
-    _require(
+    require(
         fields == [("", "", None)] * 2, f"{name} must have exactly two '{{}}' (instruction, then text), not {text!r}"
     )
 
 
-def _comparable(config: EmbedderConfig) -> tuple[Any, ...]:
-    values = config.as_dict()
-    return (config.model_class_reference, *[value for name, value in values.items() if name != "model_class"])
-
-
 def _as_pooling(name: str) -> PoolingMethod | str:
     return next((known for known in PoolingMethod if known == name), name)
-
-
-def _is_class(value: object) -> bool:
-    return is_reference(value) if isinstance(value, str) else isinstance(value, type)
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_text(value: object) -> bool:
-    return value is None or isinstance(value, str)
-
-
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
-def _is_tuple_of(is_item: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, tuple) and all(map(is_item, value))
-
-
-_TEXT = (_is_text, "a string or None")
-_COUNT = (lambda value: value is None or _is_count(value), "a positive number or None")
-_FLAG = (_is_flag, "True or False")
-
-_CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "model_class": (_is_class, "a class or 'module:Class'"),
-    "pooling_method": (_is_name, "a PoolingMethod or a name"),
-    "trust_remote_code": _FLAG,
-    "hub_id": _TEXT,
-    "query_instruction": _TEXT,
-    "query_instruction_required": _FLAG,
-    "passage_instruction": _TEXT,
-    "max_length": _COUNT,
-    "dimension": _COUNT,
-    "matryoshka_dims": (_is_tuple_of(_is_count), "a tuple of positive numbers"),
-    "is_causal": (lambda value: value is None or _is_flag(value), "True, False or None"),
-    "append_eos": (lambda value: _is_flag(value) or _is_name(value), "True, False or a token's text"),
-    "languages": (_is_tuple_of(_is_name), "a tuple of language codes"),
-    "licence": _TEXT,
-    "source": _TEXT,
-}
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(f"{message}.")

@@ -15,6 +15,10 @@ class UnknownModelError(FlagEmbeddingError, ValueError):
     """A model name leads nowhere: not registered, no local folder, not on the hub."""
 
 
+class UnsupportedModelError(FlagEmbeddingError, ValueError):
+    """A model is known, and known not to run on today's libraries; the message says what to use instead."""
+
+
 class NameConflictError(FlagEmbeddingError, ValueError):
     """Two plugins claim one name, and that name was asked for."""
 

@@ -13,7 +13,7 @@ from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
 
 HOOKS = (
-    "flagembedding_embedder_configs, flagembedding_model_classes, flagembedding_pooling_functions, "
+    "flagembedding_embedder_configs, flagembedding_embedder_classes, flagembedding_pooling_functions, "
     "flagembedding_locate_model"
 )
 
@@ -60,8 +60,8 @@ IN_A_HOOK = {
         "ConfigError: model_class is a class or 'module:Class', not 'acme'.",
     ),
     "model class of another type": (
-        table("return {'encoder-only-acme': 'acme.model:Embedder'}", "flagembedding_model_classes"),
-        "its hook flagembedding_model_classes gives 'encoder-only-acme' a str, not a ModelClass",
+        table("return {'encoder-only-acme': 'acme.model:Embedder'}", "flagembedding_embedder_classes"),
+        "its hook flagembedding_embedder_classes gives 'encoder-only-acme' a str, not a ModelClass",
     ),
     "pooling of another type": (
         table("return {'acme-max': max}", "flagembedding_pooling_functions"),

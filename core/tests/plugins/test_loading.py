@@ -18,7 +18,7 @@ def flagembedding_embedder_configs():
     return {"acme-embed": EmbedderConfig("acme.model:Embedder", "acme-max", hub_id="acme/acme-embed")}
 
 @hookimpl
-def flagembedding_model_classes():
+def flagembedding_embedder_classes():
     return {"encoder-only-acme": ModelClass("acme.model:Embedder", exports=("AcmeModel",))}
 
 @hookimpl
@@ -33,7 +33,7 @@ def test_without_plugins_there_are_no_records(load):
 
 def test_the_core_contributes_its_own_model_classes_and_poolings(load):
     manager = load()
-    classes = manager.claims("flagembedding_model_classes", lambda tables: tables.model_classes)
+    classes = manager.claims("flagembedding_embedder_classes", lambda tables: tables.model_classes)
     poolings = manager.claims("flagembedding_pooling_functions", lambda tables: tables.poolings)
     assert [claim.owner for claim in classes["encoder-only-base"]] == ["flagembedding-core"]
     assert {name: [claim.value for claim in poolings[name]] for name in poolings} == {

@@ -38,7 +38,7 @@ class Plugin:
         return self.embedders
 
     @hookimpl
-    def flagembedding_model_classes(self) -> Mapping[str, ModelClass]:
+    def flagembedding_embedder_classes(self) -> Mapping[str, ModelClass]:
         return self.classes
 
     @hookimpl

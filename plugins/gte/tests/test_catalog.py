@@ -102,13 +102,13 @@ def test_no_model_needs_anything_else(name: str) -> None:
 
 def test_the_hooks_return_the_catalogue_and_the_class() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
-    assert hooks.flagembedding_model_classes() == {"encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))}
+    assert hooks.flagembedding_embedder_classes() == {"encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))}
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_gte.hooks as hooks; hooks.flagembedding_embedder_configs(); "
-        "hooks.flagembedding_model_classes(); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+        "hooks.flagembedding_embedder_classes(); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "[]"

@@ -13,6 +13,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from FlagEmbedding.engine.completeness import require_complete
 from FlagEmbedding.errors import CheckpointError, UnknownModelError
 from FlagEmbedding.hub import fetch_model
 from FlagEmbedding.sources import is_folder, looks_like_path
@@ -30,7 +31,7 @@ _UNUSED = (
     "discriminator_predictions.",
 )
 
-_SHOWN = 3  # weights that a message names
+_OWN_CODE = " It was made for Python code of its own (auto_map), which is not run."
 
 _TOKENIZER_FILES = (
     "tokenizer.json",
@@ -48,7 +49,7 @@ class Checkpoint:
     Args:
         source: A local folder or a hub id, which is fetched into the hub's cache.
         trust_remote_code: Whether Python code of the checkpoint may run.
-        hub_options: Some of :data:`FlagEmbedding.hub.HUB_OPTIONS`.
+        hub_options: Those of :data:`FlagEmbedding.hub.HUB_OPTIONS`; what is None or False is left to the hub's client.
         extra_files: Patterns of further files to fetch, which a class reads beside the weights.
 
     Raises:
@@ -67,7 +68,8 @@ class Checkpoint:
         if looks_like_path(source) and not is_folder(source):
             raise UnknownModelError(f"there is no model folder {source!r}.")
         extra = (*extra_files, "*.py") if trust_remote_code else extra_files
-        self.folder = Path(source) if is_folder(source) else fetch_model(source, hub_options, extra)
+        options = {name: value for name, value in hub_options.items() if value}
+        self.folder = Path(source) if is_folder(source) else fetch_model(source, options, extra)
         self.source = source
         self._options = {"trust_remote_code": trust_remote_code}
 
@@ -105,9 +107,30 @@ class Checkpoint:
     def load_backbone(
         self, config: Any, dtype: torch.dtype, attention: str | None = None, unused: Sequence[str] = ()
     ) -> torch.nn.Module:
-        """Return the backbone in evaluation mode, on the CPU, in ``dtype``.
+        """Return the backbone alone, without the heads of its pre-training; otherwise as :meth:`load_model`."""
+        model = self.load_model(AutoModel, config, dtype, attention, (*_UNUSED, *unused), may_lack=("pooler.",))
+        if getattr(model, "pooler", None) is not None:
+            model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
+        return model
 
-        ``unused`` are prefixes of weights that the checkpoint may hold for another use.
+    def load_model(
+        self,
+        kind: Any,
+        config: Any,
+        dtype: torch.dtype,
+        attention: str | None = None,
+        unused: Sequence[str] = (),
+        may_lack: tuple[str, ...] = (),
+    ) -> torch.nn.Module:
+        """Return a model in evaluation mode, on the CPU, in ``dtype``.
+
+        Args:
+            kind: A class with transformers' ``from_pretrained``.
+            config: The model's configuration.
+            dtype: Of its weights.
+            attention: transformers' attention; None means its own choice.
+            unused: Prefixes of weights that the checkpoint may hold for another use.
+            may_lack: Prefixes of weights that the model can do without.
 
         Raises:
             CheckpointError: A weight is missing, left over or of another shape; such a model would run on random
@@ -116,7 +139,7 @@ class Checkpoint:
         extra = {"attn_implementation": attention} if attention else {}
         with self._explained("weights"):
             model: torch.nn.Module
-            model, info = AutoModel.from_pretrained(
+            model, info = kind.from_pretrained(
                 self.folder,
                 config=config,
                 dtype=dtype,
@@ -125,9 +148,8 @@ class Checkpoint:
                 **extra,
                 **self._options,
             )
-        _require_complete(self.source, info, unused)
-        if getattr(model, "pooler", None) is not None:
-            model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
+        hint = _OWN_CODE if "auto_map" in config.to_dict() else ""
+        require_complete(self.source, info, tuple(unused), may_lack, hint)
         return model.eval().requires_grad_(requires_grad=False)
 
     def _has(self, name: str) -> bool:
@@ -167,25 +189,3 @@ def _quiet_transformers() -> Iterator[None]:
 def _set_progress_bar(on: bool) -> None:
     log: Any = transformers.utils.logging
     log.enable_progress_bar() if on else log.disable_progress_bar()
-
-
-def _require_complete(source: str, info: Mapping[str, Any], unused: Sequence[str]) -> None:
-    mismatched = [
-        f"{name} {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in info["mismatched_keys"]
-    ]
-    groups = {
-        "missing": sorted(name for name in info["missing_keys"] if not name.startswith("pooler.")),
-        "unexpected": sorted(name for name in info["unexpected_keys"] if not name.startswith((*_UNUSED, *unused))),
-        "of another shape": sorted(mismatched),
-    }
-    problems = [_listed(names, what) for what, names in groups.items() if names]
-    if problems or info["error_msgs"]:
-        details = "; ".join([*problems, *map(str, info["error_msgs"])])
-        raise CheckpointError(
-            f"the weights of {source!r} do not fit its config.json: {details}. The model would run on random numbers."
-        )
-
-
-def _listed(names: list[str], what: str) -> str:
-    more = ", ..." if len(names) > _SHOWN else ""
-    return f"{len(names)} {what} ({', '.join(names[:_SHOWN])}{more})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,11 +25,23 @@ class Hidden:
     ids: Tensor
 
 
-class Forward(Protocol):
-    """What the engine needs of a model; the seam for other ways to run one."""
+Row_contra = TypeVar("Row_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
 
-    def __call__(self, ids: Sequence[Sequence[int]]) -> Hidden:
-        """Return the token vectors of ``ids``, one row each."""
+
+class Forward(Protocol[Row_contra, Out_co]):
+    """What the engine needs of a model: rows of token ids in, something of the batch out. The seam for other ways."""
+
+    def __call__(self, rows: Sequence[Row_contra], /) -> Out_co:
+        """Return what the head reads: :class:`Hidden` of most models."""
+
+
+def padded(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return a rectangle of ids, int64 ``[rows, tokens]``, padded on the right, and its mask (bool, True: a token)."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[pad_id] * (width - len(row))] for row in rows]).to(device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return ids, torch.arange(width, device=device) < lengths.unsqueeze(1)
 
 
 class PaddedForward:
@@ -40,11 +52,8 @@ class PaddedForward:
         self._pad_id = pad_id
         self._device = torch.device(device)
 
-    def __call__(self, ids: Sequence[Sequence[int]]) -> Hidden:
+    def __call__(self, ids: Sequence[Sequence[int]], /) -> Hidden:
         """Return float32 states, whatever the model computes in."""
-        width = max(map(len, ids))
-        rows = torch.tensor([[*row, *[self._pad_id] * (width - len(row))] for row in ids]).to(self._device)
-        lengths = torch.tensor([len(row) for row in ids], device=self._device)
-        mask = torch.arange(width, device=self._device) < lengths.unsqueeze(1)
+        rows, mask = padded(ids, self._pad_id, self._device)
         output = self._model(input_ids=rows, attention_mask=mask.long())
         return Hidden(output.last_hidden_state.float(), mask, rows)

@@ -27,3 +27,14 @@ class DenseSink:
     def put(self, positions: Sequence[int], rows: Tensor) -> None:
         """Copy float32 ``[len(positions), dimension]`` to its rows."""
         self.vectors[list(positions)] = rows.cpu()
+
+
+class ScoreSink:
+    """Gathers scores as one float32 tensor on the CPU, ``[pairs, lists]``: one list of scores, or one a layer."""
+
+    def __init__(self, pairs: int, lists: int) -> None:
+        self.scores = torch.empty(pairs, lists, dtype=torch.float32)
+
+    def put(self, positions: Sequence[int], rows: Tensor) -> None:
+        """Copy float32 ``[len(positions), lists]`` to its rows."""
+        self.scores[list(positions)] = rows.cpu()

@@ -21,7 +21,7 @@ def as_texts(texts: Any, what: str = "sentences") -> tuple[list[str], bool]:
     if isinstance(texts, str):
         return [_checked(texts, what, None)], True
     if isinstance(texts, (bytes, Mapping, AbstractSet)) or not _is_iterable(texts):
-        raise InputError(f"{what} must be a string or a list of strings, not {_named(texts)}.")
+        raise InputError(f"{what} must be a string or a list of strings, not {named(texts)}.")
     return [_checked(text, what, index) for index, text in enumerate(texts)], False
 
 
@@ -36,7 +36,7 @@ def _is_iterable(texts: Any) -> bool:
 def _checked(text: Any, what: str, index: int | None) -> str:
     where = what if index is None else f"{what}[{index}]"
     if not isinstance(text, str):
-        raise InputError(f"{where} must be a string, not {_named(text)}.")
+        raise InputError(f"{where} must be a string, not {named(text)}.")
     if not text.isascii():
         _check_unicode(text, where)
     return text
@@ -53,7 +53,8 @@ def _check_unicode(text: str, where: str) -> None:
         ) from error
 
 
-def _named(value: object) -> str:
+def named(value: object) -> str:
+    """Return a value in words, for messages."""
     if value is None:
         return "None"
     return f"{type(value).__name__} ({reprlib.repr(value)})"

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from FlagEmbedding.errors import OptionError
 
+Row = TypeVar("Row")
+
 
 @dataclass(frozen=True)
-class Tokens:
-    """The token ids of each text, special tokens included, and how many texts were cut to fit."""
+class Tokens(Generic[Row]):
+    """One row of token ids for each text or pair.
 
-    ids: list[list[int]]
+    Attributes:
+        rows: In order; special tokens included.
+        cut: How many were cut to fit.
+        max_length: The number of tokens they were cut to.
+    """
+
+    rows: list[Row]
     cut: int
+    max_length: int
 
 
-class TextTokenizer:
-    """A transformers tokenizer, used without its truncation and padding settings.
+def bare_backend(tokenizer: Any) -> Any:
+    """Return the ``tokenizers`` object of a transformers tokenizer, its truncation and padding switched off.
 
     Those settings live in the shared Rust object: flipped by one thread, they fail in another ("Already borrowed"),
     and ``tokenizer.json`` files arrive with settings of their own (MiniLM's cuts at 128 tokens).
     """
+    backend = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
+
+
+class TextTokenizer:
+    """A transformers tokenizer, used without its truncation and padding settings (see :func:`bare_backend`)."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._backend = tokenizer.backend_tokenizer
-        self._backend.no_truncation()
-        self._backend.no_padding()
+        self._backend = bare_backend(tokenizer)
         self._special = tokenizer.num_special_tokens_to_add()
         self._from_left = tokenizer.truncation_side == "left"
-        self._tokenizer = tokenizer
 
-    def copy_for_user(self) -> Any:
-        """Return a tokenizer of the caller's own: using it cannot change how texts are encoded here."""
-        return copy.deepcopy(self._tokenizer)
-
-    def __call__(self, texts: Sequence[str], max_length: int) -> Tokens:
+    def __call__(self, texts: Sequence[str], max_length: int) -> Tokens[list[int]]:
         """Tokenise ``texts``, each cut to ``max_length`` tokens (special tokens included) as the tokenizer would.
 
         Raises:
@@ -53,7 +62,7 @@ class TextTokenizer:
             self._cut(encoding, max_length) if cut else encoding.ids
             for encoding, cut in zip(encodings, long, strict=True)
         ]
-        return Tokens(ids, sum(long))
+        return Tokens(ids, sum(long), max_length)
 
     def _cut(self, encoding: Any, max_length: int) -> list[int]:
         """Drop tokens from one end of the text (the tokenizer says which), keeping the special tokens around it."""

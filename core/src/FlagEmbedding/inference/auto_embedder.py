@@ -78,7 +78,7 @@ class FlagAutoModel:
         )
 
 
-def _settings(found: Resolution) -> dict[str, Any]:
+def _settings(found: Resolution[EmbedderConfig]) -> dict[str, Any]:
     """Return what the catalogue says, as arguments of the model class; what it leaves open is left to the class."""
     config = found.config
     optional = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pluggy
 
-from FlagEmbedding.config import EmbedderConfig, ModelClass
+from FlagEmbedding.config import EmbedderConfig, ModelClass, RerankerConfig
 from FlagEmbedding.errors import PluginError
 from FlagEmbedding.plugins import hookspecs
 from FlagEmbedding.plugins.records import Contribution
@@ -20,7 +20,9 @@ _SPECIFIED = [name for name in vars(hookspecs) if name.startswith(_PREFIX)]
 # Each hook that returns a table: the field of Contribution that keeps it, and the type of its values.
 _TABLES: dict[str, tuple[str, type]] = {
     "flagembedding_embedder_configs": ("embedders", EmbedderConfig),
-    "flagembedding_model_classes": ("model_classes", ModelClass),
+    "flagembedding_reranker_configs": ("rerankers", RerankerConfig),
+    "flagembedding_embedder_classes": ("embedder_classes", ModelClass),
+    "flagembedding_reranker_classes": ("reranker_classes", ModelClass),
     "flagembedding_pooling_functions": ("poolings", str),
 }
 

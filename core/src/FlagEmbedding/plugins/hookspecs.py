@@ -31,7 +31,7 @@ from collections.abc import Mapping
 
 import pluggy
 
-from FlagEmbedding.config import EmbedderConfig, ModelClass
+from FlagEmbedding.config import EmbedderConfig, ModelClass, RerankerConfig
 
 PROJECT = "flagembedding"
 
@@ -54,14 +54,42 @@ def flagembedding_embedder_configs() -> Mapping[str, EmbedderConfig]:  # type: i
 
 
 @hookspec
-def flagembedding_model_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
-    """Return model classes: key (as given to ``model_class=``) to :class:`ModelClass`.
+def flagembedding_reranker_configs() -> Mapping[str, RerankerConfig]:  # type: ignore[empty-body]
+    """Return rerankers: name (the last part of the hub id) to :class:`RerankerConfig`.
 
     Example::
 
         @hookimpl
-        def flagembedding_model_classes():
+        def flagembedding_reranker_configs():
+            return {
+                "acme-rerank": RerankerConfig(
+                    "FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker", hub_id="acme/acme-rerank"
+                )
+            }
+    """
+
+
+@hookspec
+def flagembedding_embedder_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
+    """Return classes of embedders: key (as given to ``model_class=``) to :class:`ModelClass`.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_embedder_classes():
             return {"encoder-only-acme": ModelClass("acme.model:AcmeEmbedder", exports=("AcmeModel",))}
+    """
+
+
+@hookspec
+def flagembedding_reranker_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
+    """Return classes of rerankers: key (as given to ``model_class=``) to :class:`ModelClass`.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_reranker_classes():
+            return {"decoder-only-acme": ModelClass("acme.model:AcmeReranker", model_types=("acme",))}
     """
 
 

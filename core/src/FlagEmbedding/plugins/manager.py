@@ -131,7 +131,7 @@ class PluginManager:
         return [(self._records[implementation.plugin_name], implementation) for implementation in implementations]
 
     def _load_all(self, candidates: list[Candidate]) -> None:
-        self._take(PluginRecord(builtin.NAME, "flagembedding-core", ""), builtin.NAME, lambda: builtin)
+        self._take(PluginRecord(builtin.NAME, builtin.OWNER, ""), builtin.NAME, lambda: builtin)
         self._records.update((_key_of(candidate.record), candidate.record) for candidate in candidates)
         # pluggy calls the last registered plugin first; registered backwards, they are called in order of name.
         for candidate in reversed(candidates):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from FlagEmbedding.config import EmbedderConfig, ModelClass
+from FlagEmbedding.config import EmbedderConfig, ModelClass, RerankerConfig
 
 
 class Status(StrEnum):
@@ -22,7 +22,9 @@ class Contribution:
     """The tables of one plugin, as its hooks returned them."""
 
     embedders: Mapping[str, EmbedderConfig] = field(default_factory=dict)
-    model_classes: Mapping[str, ModelClass] = field(default_factory=dict)
+    rerankers: Mapping[str, RerankerConfig] = field(default_factory=dict)
+    embedder_classes: Mapping[str, ModelClass] = field(default_factory=dict)
+    reranker_classes: Mapping[str, ModelClass] = field(default_factory=dict)
     poolings: Mapping[str, str] = field(default_factory=dict)
 
 

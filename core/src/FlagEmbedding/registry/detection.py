@@ -1,4 +1,4 @@
-"""Detection: from the files of a model that nobody registered to a configuration.
+"""Detection of embedders: from the files of a model that nobody registered to a configuration.
 
 Reads ``config.json`` and the files that sentence-transformers writes beside it. What these say counts; what they leave
 open falls back to the default of the architecture, said in one warning.
@@ -10,9 +10,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from FlagEmbedding.config import EmbedderConfig, ModelClass
+from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, ModelClass
 from FlagEmbedding.errors import CheckpointError
-from FlagEmbedding.registry.extensions import class_of_model_type
+from FlagEmbedding.registry.classes import EMBEDDER_CLASSES
 from FlagEmbedding.registry.files import ModelFiles
 
 logger = logging.getLogger(__name__)
@@ -22,28 +22,26 @@ _POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_toke
 _MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
-def detect_embedder(
-    files: ModelFiles, model_class: str | None = None, pooling_method: str | None = None
-) -> EmbedderConfig:
+def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderConfig:
     """Return the configuration that the files of a model describe.
 
     Args:
         files: The model's files.
-        model_class: ``"module:Class"`` that the caller wants whatever the files say.
-        pooling_method: Likewise; the files are then not asked for theirs.
+        wanted: What the caller decides whatever the files say: ``model_class`` (``"module:Class"``) and
+            ``pooling_method`` count here.
 
     Raises:
         CheckpointError: There is no ``config.json``, the model is a reranker, or it has parts that would be left out.
     """
-    config = files.mapping("config.json")
-    if config is None:
-        raise CheckpointError(f"{files.source!r} has no config.json, so it is no model folder.")
+    config = files.config()
     _refuse_reranker(files.source, config)
-    found = class_of_model_type(str(config.get("model_type")))
+    found = EMBEDDER_CLASSES.of_model_type(str(config.get("model_type"))) or EMBEDDER_CLASSES.own(
+        EmbedderModelClass.ENCODER_ONLY_BASE
+    )
     prompts = _prompts(files)
     return EmbedderConfig(
-        model_class=model_class or found.reference,
-        pooling_method=_pooling(files, pooling_method) or _fallback(files.source, found),
+        model_class=wanted.get("model_class") or found.reference,
+        pooling_method=_pooling(files, wanted.get("pooling_method")) or _fallback(files.source, found),
         query_instruction=prompts.get("query") or None,
         passage_instruction=prompts.get("document") or prompts.get("passage") or None,
         max_length=_max_length(files),

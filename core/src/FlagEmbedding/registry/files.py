@@ -30,6 +30,17 @@ class ModelFiles:
             return content
         raise self.wrong_shape(name, content, "an object")
 
+    def config(self) -> Mapping[str, Any]:
+        """Return ``config.json``.
+
+        Raises:
+            CheckpointError: The model has none, or it holds no JSON object.
+        """
+        config = self.mapping("config.json")
+        if config is None:
+            raise CheckpointError(f"{self.source!r} has no config.json, so it is no model folder.")
+        return config
+
     def objects(self, name: str) -> list[Mapping[str, Any]] | None:
         """Return the list of JSON objects in the file ``name``, or None when the model has no such file.
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, MutableMapping
 from typing import Generic, TypeVar
 
 from FlagEmbedding.claims import Claims, sole_claim
-from FlagEmbedding.config import EmbedderConfig
+from FlagEmbedding.config import EmbedderConfig, RerankerConfig
 from FlagEmbedding.errors import ConfigError
+from FlagEmbedding.model_config import ModelConfig
 from FlagEmbedding.plugins.manager import plugin_manager
 
-C = TypeVar("C", bound=EmbedderConfig)
+C = TypeVar("C", bound=ModelConfig)
 
 
 class ModelMapping(MutableMapping[str, C], Generic[C]):
@@ -22,7 +23,7 @@ class ModelMapping(MutableMapping[str, C], Generic[C]):
     """
 
     def __init__(self, kind: str, config_type: type[C], claims: Callable[[], Claims[C]]) -> None:
-        self._kind = kind
+        self.kind = kind
         self._config_type = config_type
         self._claimed = claims
         self._assigned: dict[str, C] = {}
@@ -40,7 +41,7 @@ class ModelMapping(MutableMapping[str, C], Generic[C]):
         claims = self._claims().get(name)
         if not claims:
             raise KeyError(name)
-        return sole_claim(self._kind, name, claims).value
+        return sole_claim(self.kind, name, claims).value
 
     def __setitem__(self, name: str, config: C) -> None:
         """Register ``config`` under ``name``, before whatever a plugin says of it.
@@ -52,7 +53,7 @@ class ModelMapping(MutableMapping[str, C], Generic[C]):
             raise ConfigError(f"a model name is a string without outer blanks, not {name!r}.")
         if not isinstance(config, self._config_type):
             raise ConfigError(
-                f"the {self._kind} {name!r} needs an {self._config_type.__name__}, not {type(config).__name__}."
+                f"the {self.kind} {name!r} needs {self._config_type.__name__}(...), not {type(config).__name__}."
             )
         self._assigned[name] = config
 
@@ -75,11 +76,11 @@ class ModelMapping(MutableMapping[str, C], Generic[C]):
         return name in self._assigned or len(self._claims().get(name, ())) == 1  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {len(self)} {self._kind} names>"
+        return f"<{type(self).__name__} of {len(self)} {self.kind} names>"
 
     def owner(self, name: str) -> str:
         """Return who registered ``name``: a distribution and its version, or ``"this process"``."""
-        return "this process" if name in self._assigned else sole_claim(self._kind, name, self._claims()[name]).owner
+        return "this process" if name in self._assigned else sole_claim(self.kind, name, self._claims()[name]).owner
 
     def conflicts(self) -> dict[str, list[str]]:
         """Return each name that several plugins claim and nobody decided, with the claiming distributions."""
@@ -99,4 +100,10 @@ def embedder_claims() -> Claims[EmbedderConfig]:
     return plugin_manager().claims("flagembedding_embedder_configs", lambda tables: tables.embedders)
 
 
+def reranker_claims() -> Claims[RerankerConfig]:
+    """Return the rerankers as the plugins claim them."""
+    return plugin_manager().claims("flagembedding_reranker_configs", lambda tables: tables.rerankers)
+
+
 EMBEDDERS: ModelMapping[EmbedderConfig] = ModelMapping("embedder", EmbedderConfig, embedder_claims)
+RERANKERS: ModelMapping[RerankerConfig] = ModelMapping("reranker", RerankerConfig, reranker_claims)

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from FlagEmbedding.config import EmbedderConfig
 from FlagEmbedding.errors import InputError
+from FlagEmbedding.model_config import ModelConfig
 from FlagEmbedding.registry.mapping import ModelMapping
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
@@ -31,7 +31,7 @@ def clean_name(model_name_or_path: str | os.PathLike[str]) -> str:
     return os.path.expanduser(stripped)  # noqa: PTH111 - pathlib raises for the home of nobody
 
 
-def find_entry(text: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
+def find_entry(text: str, mapping: Mapping[str, ModelConfig]) -> str | None:
     """Return the name in ``mapping`` that ``text`` means, or None.
 
     Tried in turn: the text itself, the hub repository it names (also as a folder of the hub's cache), its last part
@@ -55,7 +55,7 @@ def _candidates(text: str) -> Iterable[str]:
     yield path.parent.name if _CHECKPOINT.fullmatch(path.name) else path.name
 
 
-def _same(candidate: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
+def _same(candidate: str, mapping: Mapping[str, ModelConfig]) -> str | None:
     folded = candidate.casefold()
     # A mapping leaves out the names that two plugins claim; they are looked at too, because asking for one is an error.
     names = [*mapping, *(mapping.conflicts() if isinstance(mapping, ModelMapping) else ())]
@@ -65,6 +65,6 @@ def _same(candidate: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
     return found
 
 
-def _same_hub_id(candidate: str, mapping: Mapping[str, EmbedderConfig]) -> str | None:
+def _same_hub_id(candidate: str, mapping: Mapping[str, ModelConfig]) -> str | None:
     folded = candidate.casefold()
     return next((name for name in mapping if (mapping[name].hub_id or "").casefold() == folded), None)

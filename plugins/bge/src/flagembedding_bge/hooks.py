@@ -13,7 +13,7 @@ def flagembedding_embedder_configs() -> dict[str, EmbedderConfig]:
 
 
 @hookimpl
-def flagembedding_model_classes() -> dict[str, ModelClass]:
+def flagembedding_embedder_classes() -> dict[str, ModelClass]:
     """Return the classes that only this family has, under the names that programs import them by."""
     last = PoolingMethod.LAST_TOKEN
     return {

@@ -7,12 +7,12 @@ from typing import Any
 
 from FlagEmbedding.abc.inference.embedder import Texts
 from FlagEmbedding.abc.inference.instructions import with_instruction
-from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.pooling import PoolingFunction
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.errors import OptionError
 from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
+from FlagEmbedding.inference.embedder.dense import TextEngine
 from flagembedding_bge.icl_examples import Examples, check_examples_format, few_shot_prefix
 from flagembedding_bge.icl_prefix import PrefixForward
 from flagembedding_bge.icl_tokens import QueryTokenizer
@@ -102,7 +102,7 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
             examples_for_task, self.examples_instruction_format, self.query_instruction_for_retrieval
         )
         self.examples_for_task = examples_for_task
-        self._query_engine: Engine | None = None
+        self._query_engine: TextEngine | None = None
 
     @staticmethod
     def get_detailed_example(instruction_format: str, instruction: str, query: str, response: str) -> str:
@@ -146,21 +146,17 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
         engine = engine_on(device or self.target_devices[0])
         return self._encode_on(engine, sentences, batch_size, max_length, convert_to_numpy, kwargs)
 
-    def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
-        self._own_tokenizer = super()._load_tokenizer(checkpoint)
-        return self._own_tokenizer
-
     def _place(self, device: str) -> None:
         super()._place(device)
         self._query_engine = None
 
-    def _query_engine_on(self, device: str) -> Engine:
+    def _query_engine_on(self, device: str) -> TextEngine:
         self._engine_on(device)  # moves the model, if it is elsewhere
         engine = self._query_engine or self._new_query_engine()
         self._query_engine = engine
         return engine
 
-    def _new_query_engine(self) -> Engine:
+    def _new_query_engine(self) -> TextEngine:
         tokenizer = QueryTokenizer(self._own_tokenizer, self.prefix, self.suffix, self._limit)
         # What all queries begin with: the examples, and the instruction too where it is the same.
         head = with_instruction([""], self.query_instruction_for_retrieval, self.query_instruction_format)[0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
-from FlagEmbedding.engine.forward import Hidden, PaddedForward
+from FlagEmbedding.engine.forward import Hidden, PaddedForward, padded
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class PrefixForward:
         self._full = PaddedForward(model, pad_id, device)
         self._layers: list[tuple[Tensor, Tensor]] | None = None
 
-    def __call__(self, ids: Sequence[Sequence[int]]) -> Hidden:
+    def __call__(self, ids: Sequence[Sequence[int]], /) -> Hidden:
         """Return float32 states of the tokens after the shared ones, so of each row's last token at least."""
         shared = shared_length([self._prefix, *(list(row[:-1]) for row in ids)])
         if not shared or (self._window is not None and max(map(len, ids)) > self._window):
@@ -58,17 +58,14 @@ class PrefixForward:
         return [(layer.keys, layer.values) for layer in cache.layers]
 
     def _continued(self, rows: list[Sequence[int]], shared: int, layers: Iterable[tuple[Tensor, Tensor]]) -> Hidden:
-        width = max(map(len, rows))
-        padded = torch.tensor([[*row, *[self._pad_id] * (width - len(row))] for row in rows]).to(self._device)
-        lengths = torch.tensor([len(row) for row in rows], device=self._device)
-        mask = torch.arange(width, device=self._device) < lengths.unsqueeze(1)
+        ids, mask = padded(rows, self._pad_id, self._device)
         before = torch.ones(len(rows), shared, dtype=torch.long, device=self._device)
         output = self._model(
-            input_ids=padded,
+            input_ids=ids,
             attention_mask=torch.cat([before, mask.long()], dim=1),
             past_key_values=Cache([_ReadOnlyLayer(keys, values, shared) for keys, values in layers]),
         )
-        return Hidden(output.last_hidden_state.float(), mask, padded)
+        return Hidden(output.last_hidden_state.float(), mask, ids)
 
 
 class _ReadOnlyLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers leaves it untyped

@@ -39,7 +39,7 @@ class QueryTokenizer(TextTokenizer):
         ids: list[int] = encoding.ids
         return ids[: len(ids) - after]
 
-    def __call__(self, texts: Sequence[str], max_length: int) -> Tokens:
+    def __call__(self, texts: Sequence[str], max_length: int) -> Tokens[list[int]]:
         """Tokenise queries, each cut to what of ``max_length`` the special tokens and the suffix leave to it.
 
         Args:
@@ -59,7 +59,7 @@ class QueryTokenizer(TextTokenizer):
         kept = [_shortened(text, encoding.offsets, room) for text, encoding in zip(texts, alone, strict=True)]
         whole = self._backend.encode_batch_fast([self._joined(text) for text in kept])
         ids = [self._fitted(text, encoding.ids, total) for text, encoding in zip(kept, whole, strict=True)]
-        return Tokens(ids, sum(short != text for short, text in zip(kept, texts, strict=True)))
+        return Tokens(ids, sum(short != text for short, text in zip(kept, texts, strict=True)), max_length)
 
     def _room(self, total: int, max_length: int) -> int:
         room = total - self._prefix_tokens - self._overhead

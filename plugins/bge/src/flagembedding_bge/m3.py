@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import torch
+
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.pooling import PoolingFunction
@@ -79,14 +81,14 @@ class M3Embedder(M3Scoring):
             **kwargs,
         )
 
-    def _load(self, checkpoint: Checkpoint, attention: str | None) -> None:
+    def _load_model(self, checkpoint: Checkpoint, config: Any, dtype: torch.dtype, attention: str | None) -> Any:
         """Load the backbone, and put the heads beside it."""
-        super()._load(checkpoint, attention)
-        self.model = m3_model.add_heads(self.model, checkpoint.folder, checkpoint.source, self.colbert_dim)
+        backbone = super()._load_model(checkpoint, config, dtype, attention)
+        model = m3_model.add_heads(backbone, checkpoint.folder, checkpoint.source, self.colbert_dim)
         for name, wanted in ((m3_model.SPARSE, self.return_sparse), (m3_model.COLBERT, self.return_colbert_vecs)):
             if wanted:
-                self._linear(name)
-        self._place(self.target_devices[0])
+                model.head(name)
+        return model
 
     def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
         tokenizer = super()._load_tokenizer(checkpoint)

@@ -145,17 +145,6 @@ class M3Encoding(DenseEmbedder):
         wanted = [default if value is None else value for default, value in zip(own, asked, strict=True)]
         return dict(zip(m3_outputs.KIND_OPTIONS, wanted, strict=True))
 
-    def _linear(self, name: str) -> Any:
-        """Return a head.
-
-        Raises:
-            CheckpointError: The checkpoint has none.
-        """
-        head = getattr(self.model, name)
-        if isinstance(head, m3_model.MissingHead):
-            raise head.error()
-        return head
-
     def _heads(
         self, wanted: tuple[bool, bool, bool], width: int, colbert_width: int | None
     ) -> dict[str, Callable[[Hidden], Any]]:
@@ -164,9 +153,9 @@ class M3Encoding(DenseEmbedder):
         if dense:
             heads[m3_outputs.DENSE] = functools.partial(self._vectors, width=width)
         if sparse:
-            heads[m3_outputs.LEXICAL] = m3_outputs.LexicalHead(self._linear(m3_model.SPARSE), self._unused_tokens)
+            heads[m3_outputs.LEXICAL] = m3_outputs.LexicalHead(self.model.head(m3_model.SPARSE), self._unused_tokens)
         if colbert:
-            linear, normalize = self._linear(m3_model.COLBERT), self.normalize_embeddings
+            linear, normalize = self.model.head(m3_model.COLBERT), self.normalize_embeddings
             heads[m3_outputs.MULTI] = m3_outputs.MultiVectorHead(linear, colbert_width, normalize=normalize)
         if not heads:
             raise OptionError(f"nothing is asked for: give one of {', '.join(m3_outputs.KIND_OPTIONS)} as True.")

@@ -51,13 +51,28 @@ class M3Model(torch.nn.Module):
 
     def __init__(self, backbone: torch.nn.Module, colbert_linear: Head, sparse_linear: Head) -> None:
         super().__init__()
-        self.model = backbone
+        self.model: Any = backbone
         self.colbert_linear = colbert_linear
         self.sparse_linear = sparse_linear
 
     def forward(self, **inputs: Tensor) -> Any:
         """Return what the backbone makes of a batch; the heads are applied to it by the outputs asked for."""
         return self.model(**inputs)
+
+    def head(self, name: str) -> torch.nn.Linear:
+        """Return a head.
+
+        Raises:
+            CheckpointError: The checkpoint has none.
+        """
+        head: Head = getattr(self, name)
+        if isinstance(head, MissingHead):
+            raise head.error()
+        return head
+
+    def get_input_embeddings(self) -> Any:
+        """Return the backbone's table of token vectors."""
+        return self.model.get_input_embeddings()
 
     @property
     def config(self) -> Any:

@@ -8,43 +8,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from FlagEmbedding.engine.texts import as_texts
-from FlagEmbedding.errors import InputError, OptionError
+from FlagEmbedding.engine.pairs import Pair
+from FlagEmbedding.errors import OptionError
 from flagembedding_bge.m3_outputs import DENSE, LEXICAL, MULTI
 from flagembedding_bge.m3_scores import colbert_score, lexical_matching_score
 
-Pair: TypeAlias = tuple[str, str]
 Encode: TypeAlias = Callable[[list[str]], Mapping[str, Any]]
 """Texts to their outputs of all three kinds."""
 
 # A token has 4 KB of ColBERT vectors at 1024 dimensions, and rarely less than a character: at most half a gigabyte.
 _CHUNK_CHARACTERS = 2**17
-
-
-def as_pairs(sentence_pairs: Any) -> tuple[list[Pair], bool]:
-    """Return ``(list of pairs, whether it was a single one)``.
-
-    Raises:
-        InputError: Something is no pair of two strings.
-    """
-    problem = InputError(f"sentence_pairs must be a pair or a list of pairs, not {type(sentence_pairs).__name__}.")
-    if isinstance(sentence_pairs, (str, bytes, Mapping)):
-        raise problem
-    try:
-        items = list(sentence_pairs)
-    except TypeError as error:
-        raise problem from error
-    if items and isinstance(items[0], str):
-        return [_as_pair(items, "sentence_pairs")], True
-    return [_as_pair(item, f"sentence_pairs[{index}]") for index, item in enumerate(items)], False
-
-
-def _as_pair(item: Any, where: str) -> Pair:
-    texts, single = as_texts(item, where)
-    if single or len(texts) != 2:  # noqa: PLR2004 - a pair
-        found = "one string" if single else f"{len(texts)} texts"
-        raise InputError(f"{where} must be a query and a passage, not {found}.")
-    return texts[0], texts[1]
 
 
 def mode_weights(weights: Iterable[float] | None) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from FlagEmbedding.abc.inference.options import check_count
+from FlagEmbedding.engine.pairs import as_pairs
 from FlagEmbedding.spelling import reject_unknown_options
 from flagembedding_bge import m3_pairs, m3_scores
 from flagembedding_bge.m3_encoding import M3Encoding
@@ -55,7 +56,7 @@ class M3Scoring(M3Encoding):
         known = (*_PROGRESS_OPTIONS, *_SCORE_OPTIONS)
         reject_unknown_options({k: v for k, v in kwargs.items() if k not in known}, known, "compute_score")
         weights = m3_pairs.mode_weights(weights_for_different_modes)
-        pairs, single = m3_pairs.as_pairs(sentence_pairs)
+        pairs, single = as_pairs(sentence_pairs)
         run = functools.partial(
             self.encode_single_device,
             batch_size=check_count(batch_size, "batch_size") or self.batch_size,

@@ -23,6 +23,7 @@ from FlagEmbedding.engine.forward import PaddedForward
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.errors import CheckpointError, FlagEmbeddingError, OptionError
 from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
+from FlagEmbedding.inference.embedder.dense import TextEngine
 from FlagEmbedding.spelling import did_you_mean
 
 _SHOWN = 5  # texts that a message names
@@ -122,7 +123,7 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
         domain = self._domain_of_call(kwargs)
         self._engine_on(device or self.target_devices[0])  # moves the model, if it is elsewhere
         forward = PaddedForward(self._routed(domain), self._pad_id, self._device)
-        engine = Engine(self._tokenizer, forward, self._device)
+        engine: TextEngine = Engine(self._tokenizer, forward, self._device)
         vectors = self._encode_on(engine, sentences, batch_size, max_length, True, kwargs)
         self._check_finite(vectors)
         return vectors if convert_to_numpy else torch.from_numpy(vectors)
@@ -165,7 +166,7 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
     def _takes_domain(self) -> bool:
         return "domain" in inspect.signature(self.model.forward).parameters
 
-    def _routed(self, domain: str | None) -> torch.nn.Module:
+    def _routed(self, domain: str | None) -> Any:
         if self._keeps_domain():
             self._set_domain(domain)
         if domain is None or not self._takes_domain():

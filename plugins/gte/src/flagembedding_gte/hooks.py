@@ -13,6 +13,6 @@ def flagembedding_embedder_configs() -> dict[str, EmbedderConfig]:
 
 
 @hookimpl
-def flagembedding_model_classes() -> dict[str, ModelClass]:
+def flagembedding_embedder_classes() -> dict[str, ModelClass]:
     """Return the class of GTE's own encoder, for its fine-tunes under other names."""
     return {"encoder-only-gte": ModelClass(GTE_ENCODER, model_types=("new", "gte"))}

@@ -1,5 +1,6 @@
-"""The contracts of inference: what every embedder offers, and what an author implements."""
+"""The contracts of inference: what every embedder and reranker offers, and what an author implements."""
 
 from FlagEmbedding.abc.inference.embedder import AbsEmbedder
+from FlagEmbedding.abc.inference.reranker import AbsReranker
 
-__all__ = ["AbsEmbedder"]
+__all__ = ["AbsEmbedder", "AbsReranker"]

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import functools
-import logging
-from typing import Any, ClassVar
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from FlagEmbedding.abc.inference import AbsEmbedder
 from FlagEmbedding.abc.inference.options import check_count
-from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.forward import Hidden, PaddedForward
-from FlagEmbedding.engine.limits import check_vocabulary, position_limit
 from FlagEmbedding.engine.outputs import DenseSink
 from FlagEmbedding.engine.pooling import PoolingFunction
-from FlagEmbedding.engine.precision import compute_dtype
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.tokenizing import TextTokenizer
 from FlagEmbedding.errors import ModelClassError, OptionError
+from FlagEmbedding.inference.loaded import LoadedModel
 from FlagEmbedding.references import POOLING_FUNCTIONS
 from FlagEmbedding.spelling import reject_unknown_options
 
-logger = logging.getLogger(__name__)
-
-# None means the model's own limit, but not the 32k and more of today's decoders unless they are asked for.
-_DEFAULT_MAX_LENGTH = 8192
+TextEngine: TypeAlias = Engine[str, list[int], Hidden]
+"""Texts in, token vectors of a batch out."""
 
 # What a call may say: to the template of encode, and to encode_single_device.
 _TEMPLATE_OPTIONS = ("batch_size", "convert_to_numpy", "instruction", "instruction_format", "max_length")
 _ENCODE_OPTIONS = ("show_progress", "show_progress_bar", "truncate_dim")
 
 
-class DenseEmbedder(AbsEmbedder):
+class DenseEmbedder(LoadedModel, AbsEmbedder):
     """One vector a text: token vectors of a transformers backbone, pooled and normalised in float32.
 
     Args:
@@ -53,12 +48,6 @@ class DenseEmbedder(AbsEmbedder):
         ModelClassError: The pooling is unknown.
     """
 
-    unused_weights: ClassVar[tuple[str, ...]] = ()
-    """Prefixes of weights that checkpoints of this class may hold for another use; any other one is an error."""
-
-    extra_files: ClassVar[tuple[str, ...]] = ()
-    """Patterns of files that this class reads beside the weights, so that they are fetched with them."""
-
     def __init__(
         self,
         model_name_or_path: str,
@@ -75,42 +64,19 @@ class DenseEmbedder(AbsEmbedder):
         super().__init__(model_name_or_path, **kwargs)
         self.pooling_method = pooling_method
         self._pool = _pooling_function(pooling_method)
-        hub = {"cache_dir": cache_dir, "revision": revision, "token": token, "local_files_only": local_files_only}
-        checkpoint = Checkpoint(
-            str(model_name_or_path),
+        self._load(
             trust_remote_code=trust_remote_code,
-            hub_options={name: value for name, value in hub.items() if value},
-            extra_files=self.extra_files,
+            attn_implementation=attn_implementation,
+            cache_dir=cache_dir,
+            revision=revision,
+            token=token,
+            local_files_only=local_files_only,
         )
-        self._load(checkpoint, attn_implementation)
         self._check_dimension(self.truncate_dim)
 
-    def _load(self, checkpoint: Checkpoint, attention: str | None) -> None:
-        device = self.target_devices[0]
-        config = self._load_config(checkpoint)
-        config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
-        tokenizer = self._load_tokenizer(checkpoint)
-        dtype = compute_dtype(device, self.use_fp16, self.use_bf16)
-        self.model = checkpoint.load_backbone(config, dtype, attention, self.unused_weights)
-        check_vocabulary(checkpoint.source, self.model, tokenizer)
-        self._limit = position_limit(self.model)
-        self._pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    def _set_tokenizer(self, source: str, tokenizer: Any) -> None:
+        super()._set_tokenizer(source, tokenizer)
         self._tokenizer = TextTokenizer(tokenizer)
-        self._place(device)
-        logger.info("loaded %r: %s, %s, on %s", checkpoint.source, config.model_type, self.model.dtype, device)
-
-    def _load_config(self, checkpoint: Checkpoint) -> Any:
-        """Return the backbone's configuration; a class whose checkpoints need theirs changed overrides this."""
-        return checkpoint.load_config()
-
-    def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
-        """Return the tokenizer; a class that asks more of it than it was saved with overrides this."""
-        return checkpoint.load_tokenizer()
-
-    @functools.cached_property
-    def tokenizer(self) -> Any:
-        """A copy of the model's tokenizer, for the caller: its settings do not change how texts are encoded."""
-        return self._tokenizer.copy_for_user()
 
     @property
     def dimension(self) -> int:
@@ -150,7 +116,7 @@ class DenseEmbedder(AbsEmbedder):
 
     def _encode_on(
         self,
-        engine: Engine,
+        engine: TextEngine,
         sentences: list[str],
         batch_size: int,
         max_length: int | None,
@@ -183,24 +149,19 @@ class DenseEmbedder(AbsEmbedder):
         vectors = pooled[:, :width]
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
-    def _token_limit(self, max_length: int | None) -> int:
-        wanted = _DEFAULT_MAX_LENGTH if max_length is None else max_length
-        return wanted if self._limit is None else min(self._limit, wanted)
-
     def _check_dimension(self, truncate_dim: int | None) -> int:
         wanted = self.dimension if truncate_dim is None else check_count(truncate_dim, "truncate_dim")
         if wanted > self.dimension:
             raise OptionError(f"truncate_dim={wanted} is more than the {self.dimension} dimensions of this model.")
         return wanted
 
-    def _engine_on(self, device: str) -> Engine:
-        if device != self._device:
-            self._place(device)
+    def _engine_on(self, device: str) -> TextEngine:
+        self._move_to(device)
         return self._engine
 
     def _place(self, device: str) -> None:
-        self._device = device
-        self._engine = Engine(self._tokenizer, PaddedForward(self.model.to(device), self._pad_id, device), device)
+        super()._place(device)
+        self._engine: TextEngine = Engine(self._tokenizer, PaddedForward(self.model, self._pad_id, device), device)
 
 
 def _pooling_function(pooling: str | PoolingFunction) -> PoolingFunction:
