@@ -116,19 +116,20 @@ def template_frame(source: str, tokenizer: Any) -> tuple[Frame, bool]:
     return frame, probe.type_ids == numbered
 
 
-def only_second(query_room: int, room: int, passage_room: int) -> Truncate:
+def only_second(query_max_length: int | None, room: int, max_length: int) -> Truncate:
     """Return the rule of the BGE rerankers: the query is cut first, to its own limit, and the passage to what is left.
 
     Args:
-        query_room: Tokens that a query may have.
+        query_max_length: Tokens that a query may have; None means three quarters of ``max_length``.
         room: Tokens that both may have; a token of it stays for the passage, whatever the query's limit.
-        passage_room: Tokens that a passage may have.
+        max_length: Tokens that a passage may have.
     """
-    query_room = min(query_room, room - 1)
+    wanted = max_length * 3 // 4 if query_max_length is None else query_max_length
+    query_room = min(wanted, room - 1)
 
     def truncate(query: int, passage: int) -> tuple[int, int]:
         kept = min(query, query_room)
-        return kept, min(passage, passage_room, room - kept)
+        return kept, min(passage, max_length, room - kept)
 
     return truncate
 
@@ -146,11 +147,6 @@ def longest_first(room: int) -> Truncate:
         return (half, room - half) if query <= passage else (room - half, half)
 
     return truncate
-
-
-def query_limit(query_max_length: int | None, max_length: int) -> int:
-    """Return how many tokens of a query count: three quarters of ``max_length`` unless it is said."""
-    return max_length * 3 // 4 if query_max_length is None else query_max_length
 
 
 def check_room(room: int, max_length: int, taken: int) -> None:

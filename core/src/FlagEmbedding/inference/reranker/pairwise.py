@@ -15,7 +15,7 @@ from FlagEmbedding.abc.inference import AbsReranker
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.engine.forward import Forward
 from FlagEmbedding.engine.outputs import ScoreSink
-from FlagEmbedding.engine.pair_tokens import PairIds, query_limit
+from FlagEmbedding.engine.pair_tokens import PairIds
 from FlagEmbedding.engine.pairs import Pair
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.tokenizing import Tokens
@@ -118,7 +118,7 @@ class PairReranker(LoadedModel, AbsReranker):
         reject_unknown_options(self._unknown(kwargs), self._known(), "compute_score")
         length = self._token_limit(check_count(max_length, "max_length") or self.max_length)
         query_length = check_count(query_max_length, "query_max_length") or self.query_max_length
-        scoring = self._scoring(query_limit(query_length, length), **kwargs)
+        scoring = self._scoring(query_length, **kwargs)
         sink = ScoreSink(len(sentence_pairs), scoring.lists or 1)
         engine: Engine[Pair, PairIds, Any] = Engine(
             scoring.tokenize, scoring.forward, self._device, ("scoring", "pairs")
@@ -135,11 +135,11 @@ class PairReranker(LoadedModel, AbsReranker):
         return scores[0] if scoring.lists is None else scores
 
     @abstractmethod
-    def _scoring(self, query_room: int, *args: Any, **kwargs: Any) -> Scoring:
+    def _scoring(self, query_max_length: int | None, *args: Any, **kwargs: Any) -> Scoring:
         """Return what a call runs.
 
         Args:
-            query_room: Tokens of a query that count.
+            query_max_length: Tokens of a query that count; None: as the class finds right.
             *args: None; a class takes its options by keyword.
             **kwargs: The options of the class; their names are read from the signature.
         """

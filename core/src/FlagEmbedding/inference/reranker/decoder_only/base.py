@@ -103,7 +103,7 @@ class BaseLLMReranker(PairReranker):
 
     def _scoring(
         self,
-        query_room: int,
+        query_max_length: int | None,
         *,
         prompt: str | None = None,
         use_dataloader: bool = False,  # noqa: ARG002 - programs say it; tokenising takes no worker processes here
@@ -111,18 +111,18 @@ class BaseLLMReranker(PairReranker):
     ) -> Scoring:
         forward = PaddedForward(self.model.base_model, self._pad_id, self._device)
         return Scoring(
-            functools.partial(self._tokenized, query_room=query_room, prompt=prompt),
+            functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
             lambda rows: forward([row.ids for row in rows]),
             self._yes,
         )
 
     def _tokenized(
-        self, pairs: Sequence[Pair], max_length: int, *, query_room: int, prompt: str | None
+        self, pairs: Sequence[Pair], max_length: int, *, query_max_length: int | None, prompt: str | None
     ) -> Tokens[PairIds]:
         frame = self._framed(prompt)
         room = self._room(frame, max_length)
         check_room(room, max_length, len(frame))
-        return self._pairs(pairs, frame, only_second(query_room, room, max_length), max_length)
+        return self._pairs(pairs, frame, only_second(query_max_length, room, max_length), max_length)
 
     def _framed(self, prompt: str | None) -> Frame:
         """Return what goes around a pair: ``<bos>``, line break, and line break with the prompt."""

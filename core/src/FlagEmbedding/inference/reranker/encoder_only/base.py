@@ -104,18 +104,18 @@ class BaseReranker(PairReranker):
         if self.model.config.pad_token_id is None:  # a decoder's classifier finds the last token by it
             self.model.config.pad_token_id = self._pad_id
 
-    def _scoring(self, query_room: int, *, truncation: str | None = None) -> Scoring:
+    def _scoring(self, query_max_length: int | None, *, truncation: str | None = None) -> Scoring:
         rule = self.truncation if truncation is None else _check_truncation(truncation)
-        tokenize = functools.partial(self._tokenized, query_room=query_room, truncation=rule)
+        tokenize = functools.partial(self._tokenized, query_max_length=query_max_length, truncation=rule)
         return Scoring(tokenize, self._logits, lambda logits: logits)
 
     def _tokenized(
-        self, pairs: Sequence[Pair], max_length: int, *, query_room: int, truncation: str
+        self, pairs: Sequence[Pair], max_length: int, *, query_max_length: int | None, truncation: str
     ) -> Tokens[PairIds]:
         room = max_length - len(self._frame)
         check_room(room, max_length, len(self._frame))
         truncate: Truncate = (
-            longest_first(room) if truncation == LONGEST_FIRST else only_second(query_room, room, max_length)
+            longest_first(room) if truncation == LONGEST_FIRST else only_second(query_max_length, room, max_length)
         )
         return self._pairs(pairs, self._frame, truncate, max_length)
 
