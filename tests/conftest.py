@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,36 @@ def architectures(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """The folder of a tiny checkpoint of each architecture; nobody may change them."""
     root = tmp_path_factory.mktemp("architectures")
     return {architecture: build(tiny, root / architecture, architecture) for architecture in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def rerankers(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folder of a tiny checkpoint of each reranker's architecture, built when asked for; nobody may change them."""
+    builders = tiny_rerankers()
+    root = tmp_path_factory.mktemp("rerankers")
+    return Lazily(lambda architecture: builders.build(tiny, root / architecture, architecture))
+
+
+class Lazily(dict[str, Path]):
+    """A dictionary that makes what is not there yet."""
+
+    def __init__(self, make: Callable[[str], Path]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: str) -> Path:
+        self[key] = made = self._make(key)
+        return made
+
+
+@functools.cache
+def tiny_rerankers() -> Any:
+    spec = importlib.util.spec_from_file_location("tiny_rerankers", Path(__file__).with_name("tiny_rerankers.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

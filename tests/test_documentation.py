@@ -66,7 +66,7 @@ def test_the_table_of_families_is_true() -> None:
     records = {record.name: record for record in PluginManager({}).records()}
     assert {family: int(count) for family, count, _ in rows} == {
         family: len(records[family].contribution.embedders)
-        for family in ("bce", "bge", "e5", "gte", "linq", "qwen3", "sfr")
+        for family in ("bce", "bge", "e5", "gte", "jina", "linq", "qwen3", "sfr")
     }
     for family, _, examples in rows:
         assert set(re.findall(r"`(.*?)`", examples)) <= set(records[family].contribution.embedders)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "core/src/FlagEmbedding"
-FAMILIES = ("bce", "bge", "e5", "gte", "linq", "qwen3", "sfr")
+FAMILIES = ("bce", "bge", "e5", "gte", "jina", "linq", "qwen3", "sfr")
 DISTRIBUTIONS = [ROOT / "core", *sorted((ROOT / "plugins").iterdir()), ROOT / "examples/flagembedding-minilm"]
 
 

@@ -17,10 +17,11 @@ def hints() -> dict[str, dict[str, str]]:
     table: dict[str, dict[str, str]] = {"models": {}, "model_classes": {}, "exports": {}}
     for record in own_plugins():
         tables, distribution = record.contribution, record.distribution
-        table["models"].update(dict.fromkeys(tables.embedders, distribution))
-        table["model_classes"].update(dict.fromkeys(tables.model_classes, distribution))
-        for model_class in tables.model_classes.values():
-            table["exports"].update(dict.fromkeys(model_class.exports, distribution))
+        table["models"].update(dict.fromkeys([*tables.embedders, *tables.rerankers], distribution))
+        for classes in (tables.embedder_classes, tables.reranker_classes):
+            table["model_classes"].update(dict.fromkeys(classes, distribution))
+            for model_class in classes.values():
+                table["exports"].update(dict.fromkeys(model_class.exports, distribution))
     return table
 
 

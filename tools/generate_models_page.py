@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from workspace import ROOT, own_plugins, write_or_check
 
-from FlagEmbedding.config import EmbedderConfig
+from FlagEmbedding.config import EmbedderConfig, RerankerConfig
 from FlagEmbedding.plugins.records import PluginRecord
 
 HEAD = """# Models
@@ -22,14 +22,31 @@ catalogues state; read the model's own licence before you rely on one.
 """
 
 COLUMNS = ("model", "dimension", "tokens", "pooling", "before a query", "before a passage", "licence", "source")
+RERANKER_COLUMNS = ("reranker", "tokens", "class", "licence", "source")
 
 
 def section(record: PluginRecord) -> str:
-    """Return one family as a heading and a table."""
-    rows = [row(config) for config in record.contribution.embedders.values()]
-    lines = [f"## {record.name}", "", f"`pip install {record.distribution}`", ""]
-    lines += [line(COLUMNS), line(["---"] * len(COLUMNS)), *map(line, rows)]
-    return "\n".join(lines)
+    """Return one family as a heading and its tables."""
+    tables = record.contribution
+    parts = [f"## {record.name}", f"`pip install {record.distribution}`"]
+    if tables.embedders:
+        parts.append(table(COLUMNS, map(row, tables.embedders.values())))
+    if tables.rerankers:
+        parts.append(table(RERANKER_COLUMNS, map(reranker_row, tables.rerankers.values())))
+    return "\n\n".join(parts)
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table."""
+    columns = list(columns)
+    return "\n".join([line(columns), line(["---"] * len(columns)), *map(line, rows)])
+
+
+def reranker_row(config: RerankerConfig) -> list[str]:
+    """Return one reranker's cells."""
+    name = config.model_class_reference.partition(":")[2]
+    how = "cannot be run: loading it says why" if config.unsupported else f"`{name}`"
+    return [f"`{config.hub_id}`", str(config.max_length), how, config.licence or "", config.source or ""]
 
 
 def row(config: EmbedderConfig) -> list[str]:

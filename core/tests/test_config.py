@@ -37,6 +37,7 @@ DEFAULTS = {
     "languages": (),
     "licence": None,
     "source": None,
+    "unsupported": None,
 }
 
 OTHER_VALUES = {
@@ -57,6 +58,7 @@ OTHER_VALUES = {
     "languages": ("en",),
     "licence": "MIT",
     "source": "the model card",
+    "unsupported": "its code needs transformers 4.",
 }
 
 
@@ -269,6 +271,7 @@ INVALID = [
     ("languages", ["en"]),
     ("licence", 3),
     ("source", 3),
+    ("unsupported", True),
 ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -27,24 +28,49 @@ _ANGLE = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>", "mask": "
 _SQUARE = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 
 
-def build(folder: Path, model_type: str = "bert", *, head: bool = False, **config: Any) -> Path:
+def build(folder: Path, model_type: str = "bert", *, kind: Any = transformers.AutoModel, **config: Any) -> Path:
     """Write a checkpoint: random weights, a real tokenizer, and the configuration of both.
 
     Args:
         folder: Where to.
         model_type: One of :data:`MODEL_TYPES`, or any other encoder; that gets BERT's tokenizer.
-        head: Save the model with its masked-language head, as pre-training leaves it.
+        kind: Which of transformers' classes: with a head of pre-training, say.
         **config: Values of ``config.json`` that are to differ.
     """
     tokenizer, special = _TOKENIZERS.get(model_type, word_tokenizer)()
     save_tokenizer(folder, tokenizer, special, _TOKENIZER_CLASSES.get(model_type, "BertTokenizer"))
     settings = {**_SIZES, "vocab_size": tokenizer.get_vocab_size(), **_special_ids(tokenizer, special)}
     settings |= _EXTRA.get(model_type, {}) | config
-    random_model(transformers.AutoConfig.for_model(model_type, **settings), head=head).save_pretrained(folder)
+    random_model(transformers.AutoConfig.for_model(model_type, **settings), kind).save_pretrained(folder)
     return folder
 
 
-def build_decoder(folder: Path, model_type: str, *, start: bool = True, end: str = "") -> Path:
+def build_classifier(folder: Path, model_type: str = "bert", *, labels: int = 1, **config: Any) -> Path:
+    """Write a cross-encoder: a checkpoint with a classifier of so many labels."""
+    return build(folder, model_type, kind=transformers.AutoModelForSequenceClassification, num_labels=labels, **config)
+
+
+def build_language_model(folder: Path, model_type: str, *, start: bool = True, words: Sequence[str] = ()) -> Path:
+    """Write a decoder with its output embedding, as the rerankers that say "Yes" have it.
+
+    Args:
+        folder: Where to.
+        model_type: ``gemma``, ``gemma2``, ``mistral``, ``llama``, ``qwen2``, ``qwen3``.
+        start: Whether its texts begin with ``<s>``.
+        words: Further tokens of its vocabulary.
+    """
+    return build_decoder(folder, model_type, start=start, words=words, kind=transformers.AutoModelForCausalLM)
+
+
+def build_decoder(
+    folder: Path,
+    model_type: str,
+    *,
+    start: bool = True,
+    end: str = "",
+    words: Sequence[str] = (),
+    kind: Any = transformers.AutoModel,
+) -> Path:
     """Write a decoder as the hub has many: its texts must end in ``</s>``, and its tokenizer.json does not add it.
 
     Args:
@@ -52,8 +78,11 @@ def build_decoder(folder: Path, model_type: str, *, start: bool = True, end: str
         model_type: ``mistral``, ``qwen2``, ``qwen3``, ``gemma2``.
         start: Whether its texts begin with ``<s>``.
         end: Another token that its tokenizer.json puts at the end; then nothing else needs to be added.
+        words: Further tokens of its vocabulary.
+        kind: Which of transformers' classes.
     """
     tokenizer = byte_tokenizer({**_ANGLE, "end": end} if end else _ANGLE)
+    tokenizer.add_tokens(list(words))
     single = " ".join([*(["<s>"] if start else []), "$A", *([end] if end else [])])
     framing = [(token, tokenizer.token_to_id(token)) for token in single.split() if token != "$A"]
     tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=framing)
@@ -62,13 +91,12 @@ def build_decoder(folder: Path, model_type: str, *, start: bool = True, end: str
     change_json(folder / "tokenizer_config.json", add_bos_token=start, add_eos_token=not end)
     settings = {**_SIZES, "vocab_size": tokenizer.get_vocab_size(), **_special_ids(tokenizer, special)}
     settings |= {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8 * POSITIONS}
-    random_model(transformers.AutoConfig.for_model(model_type, **settings)).save_pretrained(folder)
+    random_model(transformers.AutoConfig.for_model(model_type, **settings), kind).save_pretrained(folder)
     return folder
 
 
-def random_model(config: Any, *, head: bool = False) -> torch.nn.Module:
+def random_model(config: Any, kind: Any = transformers.AutoModel) -> torch.nn.Module:
     """Return a model whose every weight is random, the biases too: nothing in it is neutral."""
-    kind = transformers.AutoModelForMaskedLM if head else transformers.AutoModel
     model = kind.from_config(config, dtype=torch.float32)
     generator = torch.Generator().manual_seed(20240229)
     with torch.no_grad():
@@ -113,6 +141,13 @@ def write_json(path: Path, content: Any) -> None:
 
 def change_json(path: Path, **changes: Any) -> None:
     write_json(path, {**json.loads(path.read_text(encoding="utf-8")), **changes})
+
+
+def rename_weights(folder: Path, part: str, other: str) -> None:
+    """Replace ``part`` by ``other`` in the names of a checkpoint's weights."""
+    path = folder / "model.safetensors"
+    weights = {name.replace(part, other): weight for name, weight in safetensors.torch.load_file(path).items()}
+    safetensors.torch.save_file(weights, path, {"format": "pt"})
 
 
 class Reference:

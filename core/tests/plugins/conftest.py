@@ -13,7 +13,7 @@ from FlagEmbedding.plugins import EmbedderConfig, hookimpl
 from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.plugins.records import PluginRecord
 
-HEADER = "from FlagEmbedding.plugins import EmbedderConfig, ModelClass, PoolingMethod, hookimpl\n"
+HEADER = "from FlagEmbedding.plugins import EmbedderConfig, ModelClass, PoolingMethod, RerankerConfig, hookimpl\n"
 
 EMBEDDERS = """
 @hookimpl

@@ -13,8 +13,8 @@ from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
 
 HOOKS = (
-    "flagembedding_embedder_configs, flagembedding_embedder_classes, flagembedding_pooling_functions, "
-    "flagembedding_locate_model"
+    "flagembedding_embedder_configs, flagembedding_reranker_configs, flagembedding_embedder_classes, "
+    "flagembedding_reranker_classes, flagembedding_pooling_functions, flagembedding_locate_model"
 )
 
 FAR = f"flagembedding_{'q' * 60}"
@@ -59,9 +59,21 @@ IN_A_HOOK = {
         table("return {'acme-embed': EmbedderConfig('acme', 'cls')}"),
         "ConfigError: model_class is a class or 'module:Class', not 'acme'.",
     ),
-    "model class of another type": (
+    "reranker of another type": (
+        table("return {'acme-rerank': EmbedderConfig('acme.model:A', 'cls')}", "flagembedding_reranker_configs"),
+        "its hook flagembedding_reranker_configs gives 'acme-rerank' a EmbedderConfig, not a RerankerConfig",
+    ),
+    "invalid reranker": (
+        table("return {'acme-rerank': RerankerConfig('acme')}", "flagembedding_reranker_configs"),
+        "ConfigError: model_class is a class or 'module:Class', not 'acme'.",
+    ),
+    "embedder class of another type": (
         table("return {'encoder-only-acme': 'acme.model:Embedder'}", "flagembedding_embedder_classes"),
         "its hook flagembedding_embedder_classes gives 'encoder-only-acme' a str, not a ModelClass",
+    ),
+    "reranker class of another type": (
+        table("return {'encoder-only-acme': 'acme.model:Reranker'}", "flagembedding_reranker_classes"),
+        "its hook flagembedding_reranker_classes gives 'encoder-only-acme' a str, not a ModelClass",
     ),
     "pooling of another type": (
         table("return {'acme-max': max}", "flagembedding_pooling_functions"),

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from FlagEmbedding.config import EmbedderConfig, ModelClass
+from FlagEmbedding.config import EmbedderConfig, ModelClass, RerankerConfig
 from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
 
@@ -18,8 +18,16 @@ def flagembedding_embedder_configs():
     return {"acme-embed": EmbedderConfig("acme.model:Embedder", "acme-max", hub_id="acme/acme-embed")}
 
 @hookimpl
+def flagembedding_reranker_configs():
+    return {"acme-rerank": RerankerConfig("acme.model:Reranker", hub_id="acme/acme-rerank")}
+
+@hookimpl
 def flagembedding_embedder_classes():
     return {"encoder-only-acme": ModelClass("acme.model:Embedder", exports=("AcmeModel",))}
+
+@hookimpl
+def flagembedding_reranker_classes():
+    return {"encoder-only-acme": ModelClass("acme.model:Reranker", exports=("AcmeReranker",))}
 
 @hookimpl
 def flagembedding_pooling_functions():
@@ -33,9 +41,14 @@ def test_without_plugins_there_are_no_records(load):
 
 def test_the_core_contributes_its_own_model_classes_and_poolings(load):
     manager = load()
-    classes = manager.claims("flagembedding_embedder_classes", lambda tables: tables.model_classes)
+    embedders = manager.claims("flagembedding_embedder_classes", lambda tables: tables.embedder_classes)
+    rerankers = manager.claims("flagembedding_reranker_classes", lambda tables: tables.reranker_classes)
     poolings = manager.claims("flagembedding_pooling_functions", lambda tables: tables.poolings)
-    assert [claim.owner for claim in classes["encoder-only-base"]] == ["flagembedding-core"]
+    for classes in (embedders, rerankers):
+        assert {key: [claim.owner for claim in classes[key]] for key in classes} == {
+            "encoder-only-base": ["flagembedding-core"],
+            "decoder-only-base": ["flagembedding-core"],
+        }
     assert {name: [claim.value for claim in poolings[name]] for name in poolings} == {
         "last_token": ["FlagEmbedding.engine.pooling:last_token"],
         "cls": ["FlagEmbedding.engine.pooling:cls"],
@@ -55,7 +68,9 @@ def test_the_record_of_an_active_plugin(site, load_one):
         error=None,
         contribution=Contribution(
             embedders={"acme-embed": config},
-            model_classes={"encoder-only-acme": ModelClass("acme.model:Embedder", ("AcmeModel",))},
+            rerankers={"acme-rerank": RerankerConfig("acme.model:Reranker", hub_id="acme/acme-rerank")},
+            embedder_classes={"encoder-only-acme": ModelClass("acme.model:Embedder", ("AcmeModel",))},
+            reranker_classes={"encoder-only-acme": ModelClass("acme.model:Reranker", ("AcmeReranker",))},
             poolings={"acme-max": "acme.pooling:maximum"},
         ),
     )

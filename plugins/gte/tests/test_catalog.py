@@ -102,7 +102,9 @@ def test_no_model_needs_anything_else(name: str) -> None:
 
 def test_the_hooks_return_the_catalogue_and_the_class() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
-    assert hooks.flagembedding_embedder_classes() == {"encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))}
+    assert hooks.flagembedding_embedder_classes() == {
+        "encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))
+    }
 
 
 def test_listing_the_models_imports_no_torch() -> None:

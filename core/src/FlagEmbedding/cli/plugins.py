@@ -30,6 +30,7 @@ def _row(record: PluginRecord) -> dict[str, Any]:
         "status": record.status.value,
         "distribution": record.distribution,
         "version": record.version,
-        "models": len(record.contribution.embedders),
+        "embedders": len(record.contribution.embedders),
+        "rerankers": len(record.contribution.rerankers),
         "reason": record.reason,
     }

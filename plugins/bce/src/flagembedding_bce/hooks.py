@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from FlagEmbedding.plugins import EmbedderConfig, hookimpl
-from flagembedding_bce.catalog import EMBEDDERS
+from FlagEmbedding.plugins import EmbedderConfig, RerankerConfig, hookimpl
+from flagembedding_bce.catalog import EMBEDDERS, RERANKERS
 
 
 @hookimpl
 def flagembedding_embedder_configs() -> dict[str, EmbedderConfig]:
     """Return the BCE embedding model."""
     return EMBEDDERS
+
+
+@hookimpl
+def flagembedding_reranker_configs() -> dict[str, RerankerConfig]:
+    """Return the BCE reranker."""
+    return RERANKERS

@@ -1,4 +1,4 @@
-"""The BGE embedding models: what their cards say, as data.
+"""The BGE embedding models and rerankers: what their cards say, as data.
 
 Licences are those of the Hub pages as mteb 2.26 and our memory of the cards give them, no licence file was read: check
 them before you rely on one.
@@ -6,7 +6,7 @@ them before you rely on one.
 
 from __future__ import annotations
 
-from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod
+from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod, RerankerConfig
 
 # Both decoders were trained with an end-of-sequence token (FlagEmbedding's own runners set add_eos_token=True).
 _GEMMA2 = EmbedderConfig(
@@ -89,4 +89,46 @@ _MODELS: list[tuple[str, EmbedderConfig, int]] = [
 
 EMBEDDERS: dict[str, EmbedderConfig] = {
     hub_id.partition("/")[2]: like.replace(hub_id=hub_id, dimension=dimension) for hub_id, like, dimension in _MODELS
+}
+
+_CROSS_ENCODER = RerankerConfig(
+    "FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker",
+    max_length=512,
+    languages=("en", "zh"),
+    licence="MIT",
+    source="FlagEmbedding inference/reranker README; sentence-transformers test_pretrained",
+)
+
+_GEMMA = _CROSS_ENCODER.replace(
+    model_class="FlagEmbedding.inference.reranker.decoder_only.base:BaseLLMReranker",
+    max_length=1024,
+    languages=("multilingual",),
+    licence="Gemma",
+    source="FlagEmbedding inference/reranker README; vLLM test_bge_reranker_v2_gemma",
+)
+
+# The last two score with their last layer and without compression unless a call says otherwise, as the published code
+# does; their cards' examples ask for cutoff_layers=[28], and for compress_ratio=2, compress_layers=[24, 40].
+RERANKERS: dict[str, RerankerConfig] = {
+    "bge-reranker-base": _CROSS_ENCODER.replace(hub_id="BAAI/bge-reranker-base"),
+    "bge-reranker-large": _CROSS_ENCODER.replace(hub_id="BAAI/bge-reranker-large"),
+    "bge-reranker-v2-m3": _CROSS_ENCODER.replace(
+        hub_id="BAAI/bge-reranker-v2-m3",
+        max_length=8192,  # the model's; the card's snippet uses 512
+        languages=("multilingual",),
+        licence="Apache-2.0",
+        source="FlagEmbedding inference/reranker README; xinference rerank specification (length)",
+    ),
+    "bge-reranker-v2-gemma": _GEMMA.replace(hub_id="BAAI/bge-reranker-v2-gemma"),
+    "bge-reranker-v2-minicpm-layerwise": _GEMMA.replace(
+        hub_id="BAAI/bge-reranker-v2-minicpm-layerwise",
+        model_class="flagembedding_bge.layerwise:LayerWiseLLMReranker",
+        licence="Apache-2.0",
+        source="FlagEmbedding inference/reranker README and code; licence from memory of the card",
+    ),
+    "bge-reranker-v2.5-gemma2-lightweight": _GEMMA.replace(
+        hub_id="BAAI/bge-reranker-v2.5-gemma2-lightweight",
+        model_class="flagembedding_bge.lightweight:LightweightLLMReranker",
+        source="FlagEmbedding inference/reranker README and code",
+    ),
 }

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from FlagEmbedding.plugins import EmbedderConfig, EmbedderModelClass, ModelClass, PoolingMethod, hookimpl
-from flagembedding_bge.catalog import EMBEDDERS
+from FlagEmbedding.plugins import (
+    EmbedderConfig,
+    EmbedderModelClass,
+    ModelClass,
+    PoolingMethod,
+    RerankerConfig,
+    RerankerModelClass,
+    hookimpl,
+)
+from flagembedding_bge.catalog import EMBEDDERS, RERANKERS
 
 
 @hookimpl
@@ -13,8 +21,14 @@ def flagembedding_embedder_configs() -> dict[str, EmbedderConfig]:
 
 
 @hookimpl
+def flagembedding_reranker_configs() -> dict[str, RerankerConfig]:
+    """Return the BGE rerankers."""
+    return RERANKERS
+
+
+@hookimpl
 def flagembedding_embedder_classes() -> dict[str, ModelClass]:
-    """Return the classes that only this family has, under the names that programs import them by."""
+    """Return the embedders that only this family has, under the names that programs import them by."""
     last = PoolingMethod.LAST_TOKEN
     return {
         EmbedderModelClass.ENCODER_ONLY_M3.value: ModelClass(
@@ -25,5 +39,22 @@ def flagembedding_embedder_classes() -> dict[str, ModelClass]:
         ),
         EmbedderModelClass.DECODER_ONLY_PSEUDO_MOE.value: ModelClass(
             "flagembedding_bge.pseudo_moe:PseudoMoELLMEmbedder", exports=("FlagPseudoMoEModel",), pooling=last
+        ),
+    }
+
+
+@hookimpl
+def flagembedding_reranker_classes() -> dict[str, ModelClass]:
+    """Return the rerankers that only this family has, under the names that programs import them by."""
+    return {
+        RerankerModelClass.DECODER_ONLY_LAYERWISE.value: ModelClass(
+            "flagembedding_bge.layerwise:LayerWiseLLMReranker",
+            exports=("LayerWiseFlagLLMReranker",),
+            model_types=("minicpm",),
+        ),
+        RerankerModelClass.DECODER_ONLY_LIGHTWEIGHT.value: ModelClass(
+            "flagembedding_bge.lightweight:LightweightLLMReranker",
+            exports=("LightWeightFlagLLMReranker",),
+            model_types=("cost_wise_gemma",),
         ),
     }

@@ -1,4 +1,4 @@
-"""The GTE embedding models: what their cards say, as data.
+"""The GTE embedding models and rerankers: what their cards say, as data.
 
 None needs remote code: transformers has the ``gte`` encoder itself, and gte-Qwen is its Qwen2 without the causal mask.
 
@@ -8,9 +8,10 @@ them before you rely on one.
 
 from __future__ import annotations
 
-from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod
+from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod, RerankerConfig
 
 GTE_ENCODER = "flagembedding_gte.native:GteEmbedder"
+GTE_RERANKER = "flagembedding_gte.native:GteReranker"
 
 _QWEN2 = EmbedderConfig(
     "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder",
@@ -91,4 +92,23 @@ _MODELS: list[tuple[str, EmbedderConfig, int]] = [
 
 EMBEDDERS: dict[str, EmbedderConfig] = {
     hub_id.partition("/")[2]: like.replace(hub_id=hub_id, dimension=dimension) for hub_id, like, dimension in _MODELS
+}
+
+_MULTILINGUAL_RERANKER = RerankerConfig(
+    GTE_RERANKER,
+    hub_id="Alibaba-NLP/gte-multilingual-reranker-base",
+    max_length=8192,
+    languages=("multilingual",),
+    licence="Apache-2.0",
+    source="transformers model_doc/gte.md; sentence-transformers test_pretrained",
+)
+
+RERANKERS: dict[str, RerankerConfig] = {
+    "gte-multilingual-reranker-base": _MULTILINGUAL_RERANKER,
+    "gte-reranker-modernbert-base": _MULTILINGUAL_RERANKER.replace(
+        hub_id="Alibaba-NLP/gte-reranker-modernbert-base",
+        model_class="FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker",
+        languages=("en",),
+        source="vLLM test_gte; sentence-transformers test_pretrained",
+    ),
 }

@@ -17,13 +17,14 @@ from transformers import GteConfig
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.inference.embedder.encoder_only.base import BaseEmbedder
+from FlagEmbedding.inference.reranker.encoder_only.base import BaseReranker
 from flagembedding_gte.rope import rope_parameters
 
 # The base where config.json states none, by model type: that of the checkpoints' own code, and transformers'.
 _THETA = {"new": 10_000.0, "gte": GteConfig.default_theta}
 
-# What describes the network. The rest is what it was trained with (dropout), what it is not used for (labels), and how
-# the checkpoints' own code runs it (pack_qkv, unpad_inputs, use_memory_efficient_attention; the result is the same).
+# What describes the network and its labels. The rest is what it was trained with (dropout), and how the published
+# code runs it (pack_qkv, unpad_inputs, use_memory_efficient_attention; the result is the same).
 _DESCRIPTION = (
     "vocab_size",
     "hidden_size",
@@ -35,6 +36,8 @@ _DESCRIPTION = (
     "type_vocab_size",
     "layer_norm_eps",
     "pad_token_id",
+    "id2label",
+    "label2id",
 )
 
 # Variants of the network in the checkpoints' own code that transformers lacks, and the value each has without them.
@@ -57,12 +60,31 @@ class GteEmbedder(BaseEmbedder):
     """The weights that a checkpoint may hold for another use: gte-multilingual-base's give a token its weight."""
 
     def _load_config(self, checkpoint: Checkpoint) -> GteConfig:
-        """Return transformers' configuration of the network, from the file alone."""
-        try:
-            settings = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
-            return native_config(settings)
-        except (OSError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
-            raise CheckpointError(f"config.json of {checkpoint.source!r} cannot be used: {error}.") from error
+        return load_native_config(checkpoint)
+
+
+class GteReranker(BaseReranker):
+    """A classifier on that encoder; everything else is as in its base.
+
+    Raises:
+        CheckpointError: ``config.json`` describes another network, or one that transformers does not have.
+    """
+
+    def _load_config(self, checkpoint: Checkpoint) -> GteConfig:
+        return load_native_config(checkpoint)
+
+
+def load_native_config(checkpoint: Checkpoint) -> GteConfig:
+    """Return transformers' configuration of the network, from the file alone.
+
+    Raises:
+        CheckpointError: The file cannot be read, or describes something that transformers does not have.
+    """
+    try:
+        settings = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
+        return native_config(settings)
+    except (OSError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
+        raise CheckpointError(f"config.json of {checkpoint.source!r} cannot be used: {error}.") from error
 
 
 def native_config(settings: Mapping[str, Any]) -> GteConfig:

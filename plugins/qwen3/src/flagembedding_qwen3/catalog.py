@@ -1,11 +1,11 @@
-"""The Qwen3 embedding models: what their cards say, as data.
+"""The Qwen3 embedding models and rerankers: what their cards say, as data.
 
 The licence is that of the Hub pages as mteb 2.26 gives it, no licence file was read: check it before you rely on it.
 """
 
 from __future__ import annotations
 
-from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod
+from FlagEmbedding.plugins import EmbedderConfig, PoolingMethod, RerankerConfig
 
 _QWEN3 = EmbedderConfig(
     "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder",
@@ -37,4 +37,18 @@ EMBEDDERS: dict[str, EmbedderConfig] = {
         matryoshka_dims=tuple(shorter for shorter in _SHORTER if shorter < dimension),
     )
     for name, dimension in _MODELS
+}
+
+RERANKER_CLASS = "flagembedding_qwen3.reranker:Qwen3Reranker"
+
+RERANKERS: dict[str, RerankerConfig] = {
+    name: RerankerConfig(
+        RERANKER_CLASS,
+        hub_id=f"Qwen/{name}",
+        max_length=8192,  # the card's usage; the models take 32768
+        languages=("multilingual",),
+        licence="Apache-2.0",
+        source="mteb qwen3_reranker; sentence-transformers documentation, custom_models; instruction from memory",
+    )
+    for name in ("Qwen3-Reranker-0.6B", "Qwen3-Reranker-4B", "Qwen3-Reranker-8B")
 }

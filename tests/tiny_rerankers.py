@@ -1,0 +1,70 @@
+"""A tiny checkpoint of each reranker's architecture, as the hub has it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import transformers
+
+_BGE_TESTS = Path(__file__).resolve().parents[1] / "plugins/bge/tests"
+_CHAT_TOKENS = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "yes", "no")
+
+
+def build(tiny: Any, folder: Path, architecture: str) -> Path:
+    if architecture == "gemma":
+        return tiny.build_language_model(folder, "gemma")
+    if architecture == "qwen3":
+        return tiny.build_language_model(folder, "qwen3", start=False, words=_CHAT_TOKENS)
+    if architecture == "new":
+        return build_new_classifier(tiny, folder)
+    if architecture == "minicpm":
+        return build_minicpm(tiny, folder)
+    if architecture == "cost_wise_gemma":
+        return loaded("cost_wise_checkpoints").write_with_tokenizer(folder, tiny)
+    return tiny.build_classifier(folder, architecture)
+
+
+def build_new_classifier(tiny: Any, folder: Path) -> Path:
+    """transformers' own GTE classifier, with the ``config.json`` that the hub has: theta 20000, NTK factor 8."""
+    tokenizer, special = tiny.unigram_tokenizer()
+    tiny.save_tokenizer(folder, tokenizer, special, "XLMRobertaTokenizer")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    rope = {"rope_type": "linear", "rope_theta": 160000.0, "factor": 8 ** (2 / 8)}
+    config = transformers.GteConfig(
+        **sizes,
+        vocab_size=tokenizer.get_vocab_size(),
+        rope_parameters=rope,
+        num_labels=1,
+        type_vocab_size=1,
+        pad_token_id=tokenizer.token_to_id("<pad>"),
+    )
+    tiny.random_model(config, transformers.AutoModelForSequenceClassification).save_pretrained(folder)
+    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    del said["rope_parameters"]
+    code = {"AutoModelForSequenceClassification": "Alibaba-NLP/new-impl--modeling.NewForSequenceClassification"}
+    hub = {"model_type": "new", "auto_map": code, "architectures": ["NewForSequenceClassification"]}
+    hub |= {"rope_theta": 20000, "rope_scaling": {"type": "ntk", "factor": 8.0}, "id2label": {"0": "LABEL_0"}}
+    tiny.write_json(folder / "config.json", {**said, **hub})
+    tiny.write_json(folder / "reference.json", config.to_dict())
+    return folder
+
+
+def build_minicpm(tiny: Any, folder: Path) -> Path:
+    tokenizer = tiny.byte_tokenizer()
+    loaded("minicpm_tiny").build(folder, vocab_size=tokenizer.get_vocab_size())
+    special = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
+    tiny.save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast")
+    return folder
+
+
+def loaded(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, _BGE_TESTS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
