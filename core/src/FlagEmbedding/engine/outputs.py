@@ -17,6 +17,9 @@ class Sink(Protocol[Rows_contra]):
     def put(self, positions: Sequence[int], rows: Rows_contra) -> None:
         """Keep ``rows[i]`` for the text at ``positions[i]``."""
 
+    def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Keep what was kept for the text at ``sources[i]`` for the one at ``targets[i]`` too: they are equal."""
+
 
 class DenseSink:
     """Gathers vectors as one float32 tensor on the CPU, ``[texts, dimension]``."""
@@ -28,6 +31,10 @@ class DenseSink:
         """Copy float32 ``[len(positions), dimension]`` to its rows."""
         self.vectors[list(positions)] = rows.cpu()
 
+    def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy rows."""
+        self.vectors[list(targets)] = self.vectors[list(sources)]
+
 
 class ScoreSink:
     """Gathers scores as one float32 tensor on the CPU, ``[pairs, lists]``: one list of scores, or one a layer."""
@@ -38,3 +45,7 @@ class ScoreSink:
     def put(self, positions: Sequence[int], rows: Tensor) -> None:
         """Copy float32 ``[len(positions), lists]`` to its rows."""
         self.scores[list(positions)] = rows.cpu()
+
+    def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy rows."""
+        self.scores[list(targets)] = self.scores[list(sources)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,18 +22,30 @@ CPU_TOKENS = 2048
 ACCELERATOR_TOKENS = 16384
 
 
-def plan(lengths: Sequence[int], budget: Budget) -> Iterator[list[int]]:
-    """Yield batches of indices into ``lengths``, longest texts first; each index occurs once.
+class Plan:
+    """Batches of indices into ``lengths``, longest texts first; each index occurs once.
 
-    Sorted by length, so that the texts of a batch need little padding. A text longer than the budget goes alone.
+    Sorted by length, so that the texts of a batch need little padding, and so that what needs most memory comes first.
+    A text longer than the budget goes alone.
     """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    batch: list[int] = []
-    for index in order:
-        longest = lengths[batch[0]] if batch else 0
-        if batch and (len(batch) == budget.texts or (len(batch) + 1) * longest > budget.tokens):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+
+    def __init__(self, lengths: Sequence[int], budget: Budget) -> None:
+        self._lengths = lengths
+        self._pending = deque(sorted(range(len(lengths)), key=lambda index: -lengths[index]))
+        self.budget = budget
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Yield batches until every index was in one."""
+        while self._pending:
+            yield self._next()
+
+    def halve(self, batch: Sequence[int]) -> None:
+        """Take back a batch that was too large for the memory, and plan batches of half its size from now on."""
+        self._pending.extendleft(reversed(batch))
+        tokens = len(batch) * self._lengths[batch[0]]
+        self.budget = Budget(max(1, len(batch) // 2), max(1, tokens // 2))
+
+    def _next(self) -> list[int]:
+        longest = self._lengths[self._pending[0]]
+        most = max(1, min(self.budget.texts, self.budget.tokens // max(1, longest), len(self._pending)))
+        return [self._pending.popleft() for _ in range(most)]

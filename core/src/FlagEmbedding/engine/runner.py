@@ -1,16 +1,17 @@
-"""The one batch loop: tokenise, plan, forward, head, back in order."""
+"""The one batch loop: each input once, tokenise, plan, forward, head, back in order."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from FlagEmbedding.engine.forward import Forward
+from FlagEmbedding.engine.memory import is_out_of_memory, release
 from FlagEmbedding.engine.outputs import Sink
-from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, Budget, plan
+from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, Budget, Plan
 from FlagEmbedding.engine.progress import progress_bar
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.errors import InputError
@@ -21,6 +22,10 @@ Input = TypeVar("Input")
 Row = TypeVar("Row", bound=Sized)
 Out = TypeVar("Out")
 Result = TypeVar("Result")
+
+# Inputs that are tokenised and sorted together. The ids of more would fill the memory of a long corpus, and sorting
+# more saves no padding worth naming.
+_BLOCK = 4096
 
 
 class Engine(Generic[Input, Row, Out]):
@@ -42,6 +47,7 @@ class Engine(Generic[Input, Row, Out]):
     ) -> None:
         self._tokenizer = tokenizer
         self._forward = forward
+        self._device = device
         self._tokens = CPU_TOKENS if device == "cpu" else ACCELERATOR_TOKENS
         self._doing = doing
 
@@ -55,7 +61,9 @@ class Engine(Generic[Input, Row, Out]):
         batch_size: int,
         show_progress: bool | None = None,
     ) -> None:
-        """Give ``sink`` the ``head`` of every input, one forward a batch.
+        """Give ``sink`` the ``head`` of every input; equal inputs are computed once.
+
+        A batch that does not fit the memory is tried again in halves, down to one input; any other error passes.
 
         Args:
             inputs: Any number of texts or pairs.
@@ -65,23 +73,74 @@ class Engine(Generic[Input, Row, Out]):
             batch_size: At most so many rows in a forward; the plan may take fewer.
             show_progress: See :func:`~FlagEmbedding.engine.progress.progress_bar`.
         """
-        rows = self._tokenized(inputs, max_length)
-        batches = plan([len(row) for row in rows], Budget(batch_size, self._tokens))
-        with progress_bar(len(inputs), show_progress, *self._doing) as bar, torch.inference_mode():
-            for positions in batches:
-                sink.put(positions, head(self._forward([rows[position] for position in positions])))
-                bar.update(len(positions))
-
-    def _tokenized(self, inputs: Sequence[Input], max_length: int) -> list[Row]:
         if isinstance(inputs, str):  # it would be taken for a list of its characters
             raise InputError(
                 "one string was given where a list of texts is needed: put it in a list, or call encode()."
             )
-        tokens = self._tokenizer(inputs, max_length)
-        if tokens.cut:
-            unit = self._doing[1]
-            logger.info("%d of %d %s were cut to %d tokens", tokens.cut, len(inputs), unit, tokens.max_length)
+        first, repeated = _different(inputs)
+        cut = 0
+        with progress_bar(len(inputs), show_progress, *self._doing) as bar, torch.inference_mode():
+            for block in _blocks(first):
+                tokens = self._tokenized(inputs, block, max_length)
+                cut += tokens.cut
+                for batch, result in self._computed(tokens.rows, head, batch_size):
+                    sink.put([block[index] for index in batch], result)
+                    bar.update(len(batch))
+            if repeated:
+                sink.repeat(list(repeated.values()), list(repeated))
+                bar.update(len(repeated))
+        if cut:
+            length = tokens.max_length
+            logger.info("%d of %d different %s were cut to %d tokens", cut, len(first), self._doing[1], length)
+
+    def _tokenized(self, inputs: Sequence[Input], block: Sequence[int], max_length: int) -> Tokens[Row]:
+        tokens = self._tokenizer([inputs[index] for index in block], max_length)
         if not all(map(len, tokens.rows)):
-            empty = next(index for index, row in enumerate(tokens.rows) if not len(row))
+            empty = next(index for index, row in zip(block, tokens.rows, strict=True) if not len(row))
             raise InputError(f"text {empty} ({inputs[empty]!r}) gives no token at all, so it has no vector.")
-        return tokens.rows
+        return tokens
+
+    def _computed(
+        self, rows: Sequence[Row], head: Callable[[Out], Result], batch_size: int
+    ) -> Iterator[tuple[list[int], Result]]:
+        """Yield the result of each batch, with the indices of its rows."""
+        plan = Plan([len(row) for row in rows], Budget(batch_size, self._tokens))
+        for batch in plan:
+            done = self._attempt([rows[index] for index in batch], head)
+            if done:
+                yield batch, done[0]
+            else:
+                plan.halve(batch)
+                self._tokens = min(self._tokens, plan.budget.tokens)  # later runs need not find out again
+
+    def _attempt(self, rows: Sequence[Row], head: Callable[[Out], Result]) -> tuple[Result] | None:
+        """Return the result of one batch, or None when it did not fit the memory and is no single row."""
+        try:
+            return (head(self._forward(rows)),)
+        except Exception as error:
+            if len(rows) == 1 or not is_out_of_memory(error):
+                raise
+        # The error is gone here, and with its traceback the tensors of the attempt.
+        release(self._device)
+        logger.warning(
+            "out of memory on %s with %d %s at a time: going on with fewer", self._device, len(rows), self._doing[1]
+        )
+        return None
+
+
+def _different(inputs: Sequence[Any]) -> tuple[list[int], dict[int, int]]:
+    """Return the positions of what occurs first, and for each position of a repetition that of the first."""
+    seen: dict[Any, int] = {}
+    first, repeated = [], {}
+    for position, item in enumerate(inputs):
+        before = seen.setdefault(item, position)
+        if before == position:
+            first.append(position)
+        else:
+            repeated[position] = before
+    return first, repeated
+
+
+def _blocks(positions: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(positions), _BLOCK):
+        yield positions[start : start + _BLOCK]

@@ -6,6 +6,7 @@ text, all from the token vectors of a single forward.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -95,6 +96,11 @@ class ListSink(Generic[Row]):
         """Keep each of ``rows`` under its position."""
         self._rows.update(zip(positions, rows, strict=True))
 
+    def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy objects, so that changing one result changes no other."""
+        for source, target in zip(sources, targets, strict=True):
+            self._rows[target] = copy.deepcopy(self._rows[source])
+
     def rows(self) -> list[Row]:
         """Return all rows."""
         return [self._rows[position] for position in range(self._texts)]
@@ -120,6 +126,11 @@ class M3Sink:
         """Keep the rows of every kind."""
         for kind, sink in self._sinks.items():
             sink.put(positions, rows[kind])
+
+    def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy the rows of every kind."""
+        for sink in self._sinks.values():
+            sink.repeat(sources, targets)
 
     def result(self, *, as_numpy: bool) -> dict[str, Any]:
         """Return what was gathered by kind, None where it was not computed."""
