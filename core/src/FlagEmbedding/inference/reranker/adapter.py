@@ -25,6 +25,6 @@ def with_adapter(model: Any, peft_path: str | None) -> Any:
         config = peft.PeftConfig.from_pretrained(peft_path)
         config.task_type = None  # it would wrap the model for generating text, which these models need not be able to
         merged = peft.PeftModel.from_pretrained(model, peft_path, config=config).merge_and_unload()
-    except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"the adapter {peft_path!r} cannot be loaded: {error}") from error
     return merged.eval().requires_grad_(requires_grad=False)
