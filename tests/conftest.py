@@ -13,6 +13,7 @@ import pytest
 import transformers
 
 from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
+from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
 from FlagEmbedding.plugins import hookimpl
 from FlagEmbedding.plugins.manager import plugin_manager
 
@@ -57,13 +58,16 @@ def tiny_rerankers() -> Any:
 
 
 @pytest.fixture
-def tiny_hub(tiny: Any, architectures: dict[str, Path]) -> Iterator[Any]:
+def tiny_hub(tiny: Any, architectures: dict[str, Path], rerankers: dict[str, Path]) -> Iterator[Any]:
     """Whatever model is asked for is there; yields the reference for the vectors of those that are BERTs."""
 
     class Locator:
         @hookimpl(trylast=True)  # a plugin that has the real weights goes first
         def flagembedding_locate_model(self, model_name: str) -> Path | None:
-            return architectures[architecture_of(model_name)] if "unknown" not in model_name else None
+            if "unknown" in model_name:
+                return None
+            reranker = architecture_of_reranker(model_name)
+            return architectures[architecture_of(model_name)] if reranker is None else rerankers[reranker]
 
     plugin_manager().register(Locator(), "tiny-hub")
     yield tiny.Reference(architectures["bert"])
@@ -78,6 +82,19 @@ def architecture_of(hub_id: str) -> str:
     if isinstance(config.append_eos, str):
         return "qwen3"
     return "mistral" if config.is_causal is None else "qwen2"
+
+
+def architecture_of_reranker(hub_id: str) -> str | None:
+    """Return an architecture that the class registered for ``hub_id`` loads; None where it is no reranker's."""
+    config = next((config for config in AUTO_RERANKER_MAPPING.values() if config.hub_id == hub_id), None)
+    classes = {
+        "BaseLLMReranker": "gemma",
+        "Qwen3Reranker": "qwen3",
+        "GteReranker": "new",
+        "LayerWiseLLMReranker": "minicpm of 40",
+        "LightweightLLMReranker": "cost_wise_gemma of 42",
+    }
+    return None if config is None else classes.get(config.model_class_reference.partition(":")[2], "xlm-roberta")
 
 
 def build(tiny: Any, folder: Path, architecture: str) -> Path:

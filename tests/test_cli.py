@@ -31,15 +31,53 @@ def vectors(done: subprocess.CompletedProcess[str]) -> np.ndarray:
 
 def test_models_as_a_table() -> None:
     lines = run("models").stdout.splitlines()
-    assert lines[0].split() == ["name", "family", "dimension", "max", "length", "licence", "hub", "id"]
-    assert ["bge-m3", "bge", "1024", "8192", "MIT", "BAAI/bge-m3"] in [line.split() for line in lines]
+    assert lines[0].split() == ["name", "kind", "family", "dimension", "max", "length", "licence", "hub", "id"]
+    rows = [line.split() for line in lines]
+    assert ["bge-m3", "embedder", "bge", "1024", "8192", "MIT", "BAAI/bge-m3"] in rows
+    assert ["bge-reranker-v2-gemma", "reranker", "bge", "1024", "Gemma", "BAAI/bge-reranker-v2-gemma"] in rows
+
+
+def test_a_model_that_cannot_be_run_says_so_in_the_table() -> None:
+    [line] = [line for line in run("models").stdout.splitlines() if line.startswith("jina-reranker-v1-turbo-en")]
+    assert line.endswith("jinaai/jina-reranker-v1-turbo-en (cannot be run here)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "there", "absent"),
+    [("reranker", "bge-reranker-base", "bge-m3"), ("embedder", "bge-m3", "bge-reranker-base")],
+)
+def test_models_of_one_kind(kind: str, there: str, absent: str) -> None:
+    rows = {row["name"]: row for row in json.loads(run("models", "--kind", kind, "--json").stdout)}
+    assert {row["kind"] for row in rows.values()} == {kind}
+    assert (there in rows, absent in rows) == (True, False)
+    names = {line.split()[0] for line in run("models", "--kind", kind).stdout.splitlines()[1:]}
+    assert names == set(rows)
 
 
 def test_models_as_json() -> None:
     rows = {row["name"]: row for row in json.loads(run("models", "--json").stdout)}
     assert (rows["e5-base-v2"]["passage_instruction"], rows["e5-base-v2"]["pooling_method"]) == ("passage: ", "mean")
     assert rows["e5-base-v2"]["registered_by"] == "flagembedding-e5 0.1.0"
-    assert rows["bge-m3"]["model_class"] == "flagembedding_bge.m3:M3Embedder"
+    assert (rows["bge-m3"]["kind"], rows["bge-m3"]["model_class"]) == ("embedder", "flagembedding_bge.m3:M3Embedder")
+
+
+def test_rerankers_as_json() -> None:
+    rows = {row["name"]: row for row in json.loads(run("models", "--json").stdout)}
+    assert rows["gte-multilingual-reranker-base"] == {
+        "name": "gte-multilingual-reranker-base",
+        "kind": "reranker",
+        "registered_by": "flagembedding-gte 0.1.0",
+        "model_class": "flagembedding_gte.native:GteReranker",
+        "trust_remote_code": False,
+        "hub_id": "Alibaba-NLP/gte-multilingual-reranker-base",
+        "max_length": 8192,
+        "options": {},
+        "languages": ["multilingual"],
+        "licence": "Apache-2.0",
+        "source": rows["gte-multilingual-reranker-base"]["source"],
+        "unsupported": None,
+    }
+    assert "transformers 5" in rows["jina-reranker-v2-base-multilingual"]["unsupported"]
 
 
 def test_plugins_as_json() -> None:
@@ -49,20 +87,25 @@ def test_plugins_as_json() -> None:
         "status": "active",
         "distribution": "flagembedding-bge",
         "version": "0.1.0",
-        "models": 17,
+        "embedders": 17,
+        "rerankers": 6,
         "reason": "",
     }
+    assert (rows["jina"]["embedders"], rows["jina"]["rerankers"]) == (0, 2)
+
+
+def test_plugins_as_a_table() -> None:
+    lines = run("plugins").stdout.splitlines()
+    assert lines[0].split() == ["plugin", "status", "distribution", "version", "embedders", "rerankers", "reason"]
+    assert ["gte", "active", "flagembedding-gte", "0.1.0", "13", "2"] in [line.split() for line in lines]
 
 
 def test_a_disabled_plugin_is_listed_with_the_reason() -> None:
     rows = {
-        row["plugin"]: row for row in json.loads(run("plugins", "--json", FLAGEMBEDDING_DISABLE_PLUGINS="e5").stdout)
+        row["plugin"]: row for row in json.loads(run("plugins", "--json", FLAGEMBEDDING_DISABLE_PLUGINS="bge").stdout)
     }
-    assert (rows["e5"]["status"], rows["e5"]["reason"], rows["e5"]["models"]) == (
-        "disabled",
-        "named in FLAGEMBEDDING_DISABLE_PLUGINS",
-        0,
-    )
+    assert (rows["bge"]["status"], rows["bge"]["reason"]) == ("disabled", "named in FLAGEMBEDDING_DISABLE_PLUGINS")
+    assert (rows["bge"]["embedders"], rows["bge"]["rerankers"]) == (0, 0)
 
 
 def test_no_plugin_at_all() -> None:
@@ -104,6 +147,8 @@ def test_encode_as_query_uses_the_instruction() -> None:
         (("encode", MODEL), 2, "give either TEXT or --input"),
         (("encode", "unknown-model", "x"), 1, "unknown model 'unknown-model'"),
         (("encode", "bge-bas-en", "x"), 1, "Did you mean 'bge-base-en'"),
+        (("encode", "bge-reranker-base", "x"), 1, "Load it with FlagAutoReranker"),
+        (("models", "--kind", "classifier"), 2, "'classifier' is not one of 'embedder', 'reranker'"),
         (("encode", MODEL, "x", "--device", "cuda:77"), 1, "no device 'cuda:77'"),
         (("encode", MODEL, "x", "--truncate-dim", "9999"), 1, "384 dimensions"),
         (("encode", MODEL, "-i", "no-such-file"), 2, "No such file"),

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import torch
 
+from FlagEmbedding.engine.pair_tokens import longest_first, only_second
+from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
 from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.references import load_reference
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "core/README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/README.md"))]
+READMES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/README.md"))
+PAGES = ["README.md", "core/README.md", "docs/rerankers.md", *READMES]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -62,14 +65,67 @@ def test_the_targets_of_the_readme_exist() -> None:
 
 
 def test_the_table_of_families_is_true() -> None:
-    rows = re.findall(r"\| `flagembedding-core\[(\w+)\]` \| (\d+) \| (.*) \|", (ROOT / "README.md").read_text("utf-8"))
-    records = {record.name: record for record in PluginManager({}).records()}
-    assert {family: int(count) for family, count, _ in rows} == {
-        family: len(records[family].contribution.embedders)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| `flagembedding-core\[(\w+)\]` \| (\d+) \| (\d+) \| (.*) \|", text)
+    tables = {record.name: record.contribution for record in PluginManager({}).records()}
+    assert {family: (int(embedders), int(rerankers)) for family, embedders, rerankers, _ in rows} == {
+        family: (len(tables[family].embedders), len(tables[family].rerankers))
         for family in ("bce", "bge", "e5", "gte", "jina", "linq", "qwen3", "sfr")
     }
-    for family, _, examples in rows:
-        assert set(re.findall(r"`(.*?)`", examples)) <= set(records[family].contribution.embedders)
+    for family, _, _, examples in rows:
+        known = {*tables[family].embedders, *tables[family].rerankers}
+        assert set(re.findall(r"`(.*?)`", examples)) <= known
+
+
+def test_the_page_of_rerankers_has_every_one_with_its_length() -> None:
+    rows = table("docs/rerankers.md", "What each model reads")
+    lengths = {name: tokens for names, *_, tokens in rows for name in re.findall(r"`(.*?)`", names)}
+    runs = {name: config for name, config in AUTO_RERANKER_MAPPING.items() if not config.unsupported}
+    assert {name: int(tokens) for name, tokens in lengths.items() if tokens} == {
+        name: config.max_length for name, config in runs.items()
+    }
+    assert {name for name, tokens in lengths.items() if not tokens} == set(AUTO_RERANKER_MAPPING) - set(runs)
+
+
+def test_the_example_of_truncation_is_true() -> None:
+    """32 tokens, four of them special."""
+    for query, passage, *kept in table("docs/rerankers.md", "Lengths, and what is cut"):
+        limit = re.search(r"query_max_length=(\d+)", query)
+        rule = only_second(int(limit[1]) if limit else None, 28, 32)
+        truncate = longest_first(28) if "longest_first" in query else rule
+        assert truncate(*(int(text.split()[0]) for text in (query, passage))) == tuple(map(int, kept))
+
+
+@pytest.mark.parametrize("plugin", ["bce", "bge", "gte", "qwen3"])
+def test_the_readme_of_a_family_has_its_rerankers_with_their_lengths(plugin: str) -> None:
+    text = (ROOT / f"plugins/{plugin}/README.md").read_text(encoding="utf-8")
+    part = text[text.index("| reranker |") :]
+    rows = dict(re.findall(r"(?m)^\| (\w[\w-]*/\S+) \| (\d+) \|", part))
+    [record] = [record for record in PluginManager({}).records() if record.name == plugin]
+    assert {name: int(tokens) for name, tokens in rows.items()} == {
+        config.hub_id: config.max_length for config in record.contribution.rerankers.values()
+    }
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading, the head left out."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    part = text[text.index(f"## {heading}\n") :]
+    lines = re.search(r"(?m)(^\|.*\n)+", part)
+    assert lines is not None
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[0].splitlines()[2:]]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_link_of_the_documentation_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
 
 
 def test_the_plugin_of_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +144,9 @@ def test_the_plugin_of_the_documentation_works(tmp_path: Path, monkeypatch: pyte
     manager = PluginManager({"FLAGEMBEDDING_PLUGINS": "acme", "FLAGEMBEDDING_STRICT_PLUGINS": "1"})
     [record] = [record for record in manager.records() if record.status == "active"]
     assert record.contribution.embedders["acme-embed"].dimension == 384
+    assert record.contribution.rerankers["acme-rerank"].max_length == 512
+    overlap = load_reference(record.contribution.reranker_classes["acme-overlap"].reference)
+    assert overlap("nothing is loaded", devices="cpu").compute_score([("a b", "b c"), ("", "c")]) == [0.5, 0.0]
     pool = load_reference(record.contribution.poolings["acme-max"])
     states = torch.tensor([[[1.0, -2.0], [3.0, -5.0], [9.0, 9.0]]])
     assert pool(states, torch.tensor([[True, True, False]])).tolist() == [[3.0, -2.0]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 import transformers
 
 from FlagEmbedding import FlagAutoReranker
+from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
 from FlagEmbedding.plugins import hookimpl
 from FlagEmbedding.plugins.manager import plugin_manager
 
@@ -90,7 +92,7 @@ def parts(tokenizer: Any, query: str, passage: str, prompt: str) -> list[list[in
 def gemma(folder: Path) -> Callable[[str, str], float]:
     tokenizer, logits = language_model(folder)
     yes = tokenizer.encode("Yes", add_special_tokens=False)[0]
-    return lambda query, passage: logits(sum(parts(tokenizer, query, passage, PROMPT), []))[yes].item()
+    return lambda query, passage: logits([*chain(*parts(tokenizer, query, passage, PROMPT))])[yes].item()
 
 
 def qwen3(folder: Path) -> Callable[[str, str], float]:
@@ -153,7 +155,5 @@ def test_ranking_by_name(name: str) -> None:
 
 
 def test_every_registered_reranker_is_here_or_says_why_not() -> None:
-    from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
-
     runs = [name for name, config in AUTO_RERANKER_MAPPING.items() if not config.unsupported]
     assert sorted(runs) == sorted(ARCHITECTURES)

@@ -12,12 +12,27 @@ HEAVY = ("torch", "transformers", "numpy", "tokenizers")
 LIGHT = {
     "facade": "import FlagEmbedding",
     "names of the facade": "import FlagEmbedding; dir(FlagEmbedding)",
-    "factory": "from FlagEmbedding import FlagAutoModel",
-    "configuration": "from FlagEmbedding import EmbedderConfig, EmbedderModelClass, PoolingMethod",
+    "factories": "from FlagEmbedding import FlagAutoModel, FlagAutoReranker",
+    "configuration": (
+        "from FlagEmbedding import EmbedderConfig, EmbedderModelClass, PoolingMethod, RerankerConfig, "
+        "RerankerModelClass"
+    ),
     "mapping": "from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING as m; list(m)",
     "every entry shown": (
         "from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING as m; "
         "assert len([repr(config) for config in m.values()]) >= 41"
+    ),
+    "mapping of rerankers": (
+        "from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING as m, RerankerConfig, "
+        "RerankerModelClass; list(m); RerankerModelClass('decoder-only-layerwise')"
+    ),
+    "every reranker shown": (
+        "from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING as m; "
+        "assert len([repr(config) for config in m.values()]) >= 14"
+    ),
+    "a reranker of one's own": (
+        "from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING as m, RerankerConfig; "
+        "m['mine'] = RerankerConfig('FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker')"
     ),
     "models": "from FlagEmbedding.cli.main import cli; cli(['models', '--json'], standalone_mode=False)",
     "plugins": "from FlagEmbedding.cli.main import cli; cli(['plugins'], standalone_mode=False)",
@@ -27,6 +42,13 @@ LIGHT = {
         "try: FlagAutoModel.from_finetuned('unknown-model')\n"
         "except ValueError: pass\n"
         "else: raise SystemExit('not refused')"
+    ),
+    "an unknown reranker, and one that cannot be run": (
+        "from FlagEmbedding import FlagAutoReranker\n"
+        "for name in ('unknown-model', 'jina-reranker-v1-turbo-en', 'bge-m3'):\n"
+        "    try: FlagAutoReranker.from_finetuned(name)\n"
+        "    except ValueError: pass\n"
+        "    else: raise SystemExit('not refused')"
     ),
 }
 
@@ -42,5 +64,6 @@ def test_imports_nothing_heavy(code: str) -> None:
     assert heavy_after(code) == []
 
 
-def test_the_probe_sees_torch() -> None:
-    assert "torch" in heavy_after("from FlagEmbedding import AbsEmbedder")
+@pytest.mark.parametrize("name", ["AbsEmbedder", "AbsReranker"])
+def test_the_probe_sees_torch(name: str) -> None:
+    assert "torch" in heavy_after(f"from FlagEmbedding import {name}")

@@ -12,15 +12,30 @@ import FlagEmbedding
 FACADES = {
     "FlagEmbedding": [
         "AbsEmbedder",
+        "AbsReranker",
         "EmbedderConfig",
         "EmbedderModelClass",
         "FlagAutoModel",
+        "FlagAutoReranker",
         "FlagLLMModel",
+        "FlagLLMReranker",
         "FlagModel",
+        "FlagReranker",
         "PoolingMethod",
+        "RerankerConfig",
+        "RerankerModelClass",
     ],
-    "FlagEmbedding.abc.inference": ["AbsEmbedder"],
-    "FlagEmbedding.inference": ["EmbedderModelClass", "FlagAutoModel", "FlagLLMModel", "FlagModel"],
+    "FlagEmbedding.abc.inference": ["AbsEmbedder", "AbsReranker"],
+    "FlagEmbedding.inference": [
+        "EmbedderModelClass",
+        "FlagAutoModel",
+        "FlagAutoReranker",
+        "FlagLLMModel",
+        "FlagLLMReranker",
+        "FlagModel",
+        "FlagReranker",
+        "RerankerModelClass",
+    ],
     "FlagEmbedding.inference.embedder": ["EmbedderModelClass", "FlagLLMModel", "FlagModel"],
     "FlagEmbedding.inference.embedder.decoder_only": ["BaseLLMEmbedder", "FlagLLMModel"],
     "FlagEmbedding.inference.embedder.encoder_only": ["BaseEmbedder", "FlagModel"],
@@ -31,8 +46,25 @@ FACADES = {
         "PoolingMethod",
         "support_model_list",
     ],
-    "FlagEmbedding.plugins": ["EmbedderConfig", "EmbedderModelClass", "ModelClass", "PoolingMethod", "hookimpl"],
+    "FlagEmbedding.inference.reranker": ["FlagLLMReranker", "FlagReranker", "RerankerModelClass"],
+    "FlagEmbedding.inference.reranker.decoder_only": ["BaseLLMReranker", "FlagLLMReranker"],
+    "FlagEmbedding.inference.reranker.encoder_only": ["BaseReranker", "FlagReranker"],
+    "FlagEmbedding.inference.reranker.model_mapping": [
+        "AUTO_RERANKER_MAPPING",
+        "RerankerConfig",
+        "RerankerModelClass",
+    ],
+    "FlagEmbedding.plugins": [
+        "EmbedderConfig",
+        "EmbedderModelClass",
+        "ModelClass",
+        "PoolingMethod",
+        "RerankerConfig",
+        "RerankerModelClass",
+        "hookimpl",
+    ],
 }
+BASES = {"BaseEmbedder", "BaseLLMEmbedder", "BaseReranker", "BaseLLMReranker"}
 
 
 @pytest.mark.parametrize("facade", FACADES)
@@ -45,7 +77,7 @@ def test_public_names(facade: str) -> None:
 @pytest.mark.parametrize(("facade", "name"), [(facade, name) for facade, names in FACADES.items() for name in names])
 def test_every_public_name_is_there(facade: str, name: str) -> None:
     found = getattr(importlib.import_module(facade), name)
-    assert getattr(found, "__name__", name) in {name, "BaseEmbedder", "BaseLLMEmbedder"}
+    assert getattr(found, "__name__", name) in {name, *BASES}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +87,8 @@ def test_every_public_name_is_there(facade: str, name: str) -> None:
         ("FlagM3Model", "flagembedding_bge.m3:M3Embedder"),
         ("FlagICLModel", "flagembedding_bge.icl:ICLLLMEmbedder"),
         ("FlagPseudoMoEModel", "flagembedding_bge.pseudo_moe:PseudoMoELLMEmbedder"),
+        ("LayerWiseFlagLLMReranker", "flagembedding_bge.layerwise:LayerWiseLLMReranker"),
+        ("LightWeightFlagLLMReranker", "flagembedding_bge.lightweight:LightweightLLMReranker"),
     ],
 )
 def test_classes_that_plugins_add(name: str, model_class: str) -> None:
@@ -78,11 +112,15 @@ def test_a_class_of_a_plugin_that_is_missing_says_what_to_install(monkeypatch: p
         from FlagEmbedding import FlagAcmeModel  # noqa: F401, PLC0415
 
 
-def test_the_factory_is_not_an_object() -> None:
-    with pytest.raises(ValueError, match=r"FlagAutoModel\.from_finetuned\(name\)"):
-        FlagEmbedding.FlagAutoModel()
+@pytest.mark.parametrize("name", ["FlagAutoModel", "FlagAutoReranker"])
+def test_a_factory_is_not_an_object(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name}\.from_finetuned\(name\)"):
+        getattr(FlagEmbedding, name)()
 
 
-@pytest.mark.parametrize("name", ["FlagAutoModel", "FlagModel", "EmbedderConfig"])
+PICKLED = ["FlagAutoModel", "FlagModel", "EmbedderConfig", "FlagAutoReranker", "FlagReranker", "RerankerConfig"]
+
+
+@pytest.mark.parametrize("name", PICKLED)
 def test_public_classes_can_be_pickled(name: str) -> None:
     assert pickle.loads(pickle.dumps(getattr(FlagEmbedding, name))) is getattr(FlagEmbedding, name)

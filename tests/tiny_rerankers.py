@@ -21,10 +21,12 @@ def build(tiny: Any, folder: Path, architecture: str) -> Path:
         return tiny.build_language_model(folder, "qwen3", start=False, words=_CHAT_TOKENS)
     if architecture == "new":
         return build_new_classifier(tiny, folder)
-    if architecture == "minicpm":
-        return build_minicpm(tiny, folder)
-    if architecture == "cost_wise_gemma":
-        return loaded("cost_wise_checkpoints").write_with_tokenizer(folder, tiny)
+    name, _, layers = architecture.partition(" of ")  # "minicpm of 40": as deep as the published model
+    depth = {"num_hidden_layers": int(layers), "start_layer": 8} if layers else {}
+    if name == "minicpm":
+        return build_minicpm(tiny, folder, **depth)
+    if name == "cost_wise_gemma":
+        return loaded("cost_wise_checkpoints").write_with_tokenizer(folder, tiny, **depth)
     return tiny.build_classifier(folder, architecture)
 
 
@@ -53,9 +55,9 @@ def build_new_classifier(tiny: Any, folder: Path) -> Path:
     return folder
 
 
-def build_minicpm(tiny: Any, folder: Path) -> Path:
+def build_minicpm(tiny: Any, folder: Path, **changes: Any) -> Path:
     tokenizer = tiny.byte_tokenizer()
-    loaded("minicpm_tiny").build(folder, vocab_size=tokenizer.get_vocab_size())
+    loaded("minicpm_tiny").build(folder, vocab_size=tokenizer.get_vocab_size(), **changes)
     special = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
     tiny.save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast")
     return folder

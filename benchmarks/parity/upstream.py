@@ -30,7 +30,9 @@ def main() -> None:
 
 
 def flattened(found: object) -> dict[str, np.ndarray]:
-    """Return arrays by kind: M3 gives a dictionary of three kinds, the others one array."""
+    """Return arrays by kind: M3 gives a dictionary of three kinds, a reranker a list, the others one array."""
+    if isinstance(found, list):
+        return {"scores": np.array(found)}
     if not isinstance(found, dict):
         return {"dense": np.asarray(found)}
     arrays = {"dense": np.asarray(found["dense_vecs"]), "colbert": np.concatenate(found["colbert_vecs"])}

@@ -50,16 +50,9 @@ def build_classifier(folder: Path, model_type: str = "bert", *, labels: int = 1,
     return build(folder, model_type, kind=transformers.AutoModelForSequenceClassification, num_labels=labels, **config)
 
 
-def build_language_model(folder: Path, model_type: str, *, start: bool = True, words: Sequence[str] = ()) -> Path:
-    """Write a decoder with its output embedding, as the rerankers that say "Yes" have it.
-
-    Args:
-        folder: Where to.
-        model_type: ``gemma``, ``gemma2``, ``mistral``, ``llama``, ``qwen2``, ``qwen3``.
-        start: Whether its texts begin with ``<s>``.
-        words: Further tokens of its vocabulary.
-    """
-    return build_decoder(folder, model_type, start=start, words=words, kind=transformers.AutoModelForCausalLM)
+def build_language_model(folder: Path, model_type: str, **options: Any) -> Path:
+    """Write a decoder with its output embedding, as the rerankers that say "Yes" have it; see :func:`build_decoder`."""
+    return build_decoder(folder, model_type, kind=transformers.AutoModelForCausalLM, **options)
 
 
 def build_decoder(
@@ -70,6 +63,7 @@ def build_decoder(
     end: str = "",
     words: Sequence[str] = (),
     kind: Any = transformers.AutoModel,
+    **config: Any,
 ) -> Path:
     """Write a decoder as the hub has many: its texts must end in ``</s>``, and its tokenizer.json does not add it.
 
@@ -80,6 +74,7 @@ def build_decoder(
         end: Another token that its tokenizer.json puts at the end; then nothing else needs to be added.
         words: Further tokens of its vocabulary.
         kind: Which of transformers' classes.
+        **config: Values of ``config.json`` that are to differ.
     """
     tokenizer = byte_tokenizer({**_ANGLE, "end": end} if end else _ANGLE)
     tokenizer.add_tokens(list(words))
@@ -90,7 +85,7 @@ def build_decoder(
     save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast" if start else "Qwen2TokenizerFast")
     change_json(folder / "tokenizer_config.json", add_bos_token=start, add_eos_token=not end)
     settings = {**_SIZES, "vocab_size": tokenizer.get_vocab_size(), **_special_ids(tokenizer, special)}
-    settings |= {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8 * POSITIONS}
+    settings |= {"num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 8 * POSITIONS} | config
     random_model(transformers.AutoConfig.for_model(model_type, **settings), kind).save_pretrained(folder)
     return folder
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from FlagEmbedding.engine.forward import PaddedForward
+from FlagEmbedding.engine.forward import PaddedForward, padded
 
 PAD = 7
 
@@ -28,6 +28,13 @@ def test_shorter_rows_are_padded_on_the_right_and_masked():
     assert model.mask.tolist() == [[1, 1, 1], [1, 0, 0], [1, 1, 0]]  # a pad token of the text itself counts
     assert hidden.mask.tolist() == [[True, True, True], [True, False, False], [True, True, False]]
     assert (model.ids.dtype, model.mask.dtype, hidden.mask.dtype) == (torch.int64, torch.int64, torch.bool)
+
+
+def test_a_rectangle_of_ids_and_its_mask():
+    ids, mask = padded([[1], [2, 3, 4], [PAD, 5]], PAD, torch.device("cpu"))
+    assert ids.tolist() == [[1, PAD, PAD], [2, 3, 4], [PAD, 5, PAD]]
+    assert mask.tolist() == [[True, False, False], [True, True, True], [True, True, False]]
+    assert (ids.dtype, mask.dtype) == (torch.int64, torch.bool)
 
 
 def test_one_row_is_not_padded():

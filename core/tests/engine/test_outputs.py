@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from FlagEmbedding.engine.outputs import DenseSink
+from FlagEmbedding.engine.outputs import DenseSink, ScoreSink
 
 
 def test_rows_go_to_the_places_of_their_texts():
@@ -17,6 +17,45 @@ def test_no_texts():
     assert DenseSink(0, 5).vectors.shape == (0, 5)
 
 
+def test_scores_go_to_the_places_of_their_pairs():
+    sink = ScoreSink(3, 1)
+    sink.put([2, 0], torch.tensor([[1.0], [3.0]]))
+    sink.put([1], torch.tensor([[5.0]]))
+    assert sink.scores.tolist() == [[3.0], [5.0], [1.0]]
+
+
+def test_a_score_a_list():
+    sink = ScoreSink(2, 3)
+    sink.put([1], torch.tensor([[4.0, 5.0, 6.0]]))
+    sink.put([0], torch.tensor([[1.0, 2.0, 3.0]]))
+    assert sink.scores.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+
+
+def test_what_is_equal_is_kept_again():
+    dense, scores = DenseSink(4, 2), ScoreSink(4, 2)
+    for sink in (dense, scores):
+        sink.put([0, 2], torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        sink.repeat([2, 0], [1, 3])
+    assert dense.vectors.tolist() == [[1.0, 2.0], [3.0, 4.0], [3.0, 4.0], [1.0, 2.0]]
+    assert scores.scores.tolist() == dense.vectors.tolist()
+
+
+@pytest.mark.parametrize("lists", [1, 4])
+def test_no_pairs(lists):
+    assert ScoreSink(0, lists).scores.shape == (0, lists)
+
+
+def test_the_positions_may_be_any_sequence():
+    sink = ScoreSink(3, 1)
+    sink.put(range(3), torch.tensor([[1.0], [2.0], [3.0]]))
+    assert sink.scores.tolist() == [[1.0], [2.0], [3.0]]
+
+
+def test_more_lists_than_there_are_do_not_fit():
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        ScoreSink(2, 1).put([0], torch.tensor([[1.0, 2.0]]))
+
+
 @pytest.fixture
 def float64_by_default():
     torch.set_default_dtype(torch.float64)
@@ -27,3 +66,4 @@ def float64_by_default():
 @pytest.mark.usefixtures("float64_by_default")
 def test_float32_whatever_the_program_chose_as_torchs_default():
     assert DenseSink(1, 2).vectors.dtype == torch.float32
+    assert ScoreSink(1, 2).scores.dtype == torch.float32

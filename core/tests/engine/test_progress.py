@@ -20,6 +20,14 @@ def test_a_bar_that_is_wanted_is_on_stderr(capfd):
     assert "3/3" in err
 
 
+def test_it_says_what_is_done_to_what(capfd):
+    with progress_bar(3, True, "scoring", "pairs") as bar:
+        bar.update(3)
+    err = capfd.readouterr().err
+    assert "scoring: 100%" in err
+    assert "pairs/s" in err
+
+
 @pytest.mark.parametrize("show", [False, None])
 def test_no_bar_when_unwanted_and_none_by_itself_off_a_terminal(capfd, show):
     run(show)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, processors
 from transformers import AutoTokenizer
 
-from FlagEmbedding.engine.tokenizing import TextTokenizer
+from FlagEmbedding.engine.tokenizing import TextTokenizer, bare_backend
 from FlagEmbedding.errors import OptionError
 
 TEXTS = [
@@ -43,7 +43,7 @@ def test_cuts_exactly_as_transformers_does(load, side):
     ours, theirs = TextTokenizer(load(truncation_side=side)), load(truncation_side=side)
     for length in [*range(3, 20), 33, 64, 500]:
         expected = [theirs(text, truncation=True, max_length=length)["input_ids"] for text in TEXTS]
-        assert ours(TEXTS, length).ids == expected
+        assert ours(TEXTS, length).rows == expected
 
 
 @pytest.mark.parametrize("template", ["$A [SEP]", "[CLS] $A", "$A", "[CLS] [CLS] $A [SEP] [SEP] [MASK]"])
@@ -58,7 +58,7 @@ def test_any_frame_of_special_tokens_stays_whole(checkpoint, template, side):
     encode = TextTokenizer(ours)
     for length in range(template.count("[") + 1, 12):
         expected = [theirs(text, truncation=True, max_length=length)["input_ids"] for text in TEXTS]
-        assert encode(TEXTS, length).ids == expected
+        assert encode(TEXTS, length).rows == expected
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,14 @@ def pair(checkpoint):
 def test_any_text_and_length(pair, texts, length):
     ours, theirs = pair
     tokens = ours(texts, length)
-    assert tokens.ids == [theirs(text, truncation=True, max_length=length)["input_ids"] for text in texts]
+    assert tokens.rows == [theirs(text, truncation=True, max_length=length)["input_ids"] for text in texts]
     assert tokens.cut == sum(len(theirs(text, truncation=False)["input_ids"]) > length for text in texts)
 
 
 def test_the_texts_that_were_cut_are_counted(bert):
     texts = ["one", "one of", "one of the", "one of the more", ""]  # 3, 4, 5, 6 and 2 tokens
-    assert [TextTokenizer(bert)(texts, length).cut for length in (6, 5, 4, 3)] == [0, 1, 2, 3]
+    tokens = [TextTokenizer(bert)(texts, length) for length in (6, 5, 4, 3)]
+    assert [(one.cut, one.max_length) for one in tokens] == [(0, 6), (1, 5), (2, 4), (3, 3)]
 
 
 @pytest.mark.parametrize(("truncate", "pad"), [(True, False), (False, True), (True, True)])
@@ -91,18 +92,15 @@ def test_settings_stored_in_the_file_do_not_count(folder, bert, truncate, pad):
         stored.enable_padding(length=20)
     stored.save(str(folder / "tokenizer.json"))
     ours = TextTokenizer(AutoTokenizer.from_pretrained(folder))
-    assert ours(TEXTS, 12).ids == [bert(text, truncation=True, max_length=12)["input_ids"] for text in TEXTS]
+    assert ours(TEXTS, 12).rows == [bert(text, truncation=True, max_length=12)["input_ids"] for text in TEXTS]
 
 
-def test_the_callers_copy_shares_nothing(bert):
-    ours = TextTokenizer(bert)
-    before = ours(TEXTS, 12)
-    users = ours.copy_for_user()
-    users(TEXTS, padding="max_length", truncation=True, max_length=7)
-    users.add_tokens(["the river"])
-    users.truncation_side = "left"
-    assert ours(TEXTS, 12) == before
-    assert users("the river")["input_ids"] != ours(["the river"], 12).ids[0]
+def test_a_bare_backend_is_the_tokenizers_own_without_its_settings(bert):
+    bert.backend_tokenizer.enable_truncation(5)
+    bert.backend_tokenizer.enable_padding(length=20)
+    backend = bare_backend(bert)
+    assert (backend.truncation, backend.padding) == (None, None)
+    assert backend.encode("one of the more garden windows").ids == bert("one of the more garden windows")["input_ids"]
 
 
 @pytest.mark.parametrize("length", [2, 1])
@@ -113,12 +111,12 @@ def test_no_room_for_a_token_of_the_text(bert, length):
 
 def test_room_for_one_token_of_the_text(bert):
     expected = bert.convert_tokens_to_ids(["[CLS]", "river", "[SEP]"])
-    assert TextTokenizer(bert)(["river stone"], 3).ids == [expected]
+    assert TextTokenizer(bert)(["river stone"], 3).rows == [expected]
 
 
 def test_no_texts(bert):
     tokens = TextTokenizer(bert)([], 5)
-    assert (tokens.ids, tokens.cut) == ([], 0)
+    assert (tokens.rows, tokens.cut) == ([], 0)
 
 
 def test_threads_with_lengths_of_their_own(bert, checkpoint):
@@ -133,7 +131,7 @@ def test_threads_with_lengths_of_their_own(bert, checkpoint):
 
     def encode(length):
         together.wait()
-        return sum(ours(TEXTS, length).ids != expected[length] for _ in range(40))
+        return sum(ours(TEXTS, length).rows != expected[length] for _ in range(40))
 
     with ThreadPoolExecutor(len(lengths)) as pool:
         assert list(pool.map(encode, lengths)) == [0] * len(lengths)

@@ -213,7 +213,7 @@ LEFTOVERS = ("bert", "xlm-roberta", "roberta", "mpnet", "modernbert", "distilber
 @pytest.mark.parametrize("model_type", LEFTOVERS)
 def test_leftovers_of_pretraining(tiny, tmp_path, model_type, capfd):
     """A masked-language head that nobody needs, outside the backbone; and no pooler."""
-    folder = tiny.build(tmp_path / "model", model_type, head=True)
+    folder = tiny.build(tmp_path / "model", model_type, kind=transformers.AutoModelForMaskedLM)
     capfd.readouterr()
     found = FlagModel(str(folder)).encode(TEXTS)
     assert capfd.readouterr() == ("", "")

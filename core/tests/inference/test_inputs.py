@@ -108,4 +108,4 @@ def test_a_lone_surrogate(bert, method):
 def test_how_many_texts_were_cut_is_said_once(bert, caplog):
     caplog.set_level(logging.INFO, "FlagEmbedding")
     bert.encode(["one", "one of the more", "one of the more all"], max_length=4)
-    assert [record.getMessage() for record in caplog.records] == ["2 of 3 texts were cut to 4 tokens"]
+    assert [record.getMessage() for record in caplog.records] == ["2 of 3 different texts were cut to 4 tokens"]

@@ -14,7 +14,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, whi
 
 from huggingface_hub import constants
 
-from FlagEmbedding.plugins import EmbedderConfig, ModelClass, hookimpl
+from FlagEmbedding.plugins import EmbedderConfig, ModelClass, RerankerConfig, hookimpl
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.registry import hints
 
@@ -28,8 +28,11 @@ class Plugin:
         classes: Mapping[str, ModelClass] | None = None,
         poolings: Mapping[str, str] | None = None,
         folders: Mapping[str, Path] | None = None,
+        rerankers: Mapping[str, RerankerConfig] | None = None,
+        reranker_classes: Mapping[str, ModelClass] | None = None,
     ) -> None:
         self.embedders, self.classes = embedders or {}, classes or {}
+        self.rerankers, self.reranker_classes = rerankers or {}, reranker_classes or {}
         self.poolings, self.folders = poolings or {}, folders or {}
         self.asked: list[str] = []
 
@@ -38,8 +41,16 @@ class Plugin:
         return self.embedders
 
     @hookimpl
+    def flagembedding_reranker_configs(self) -> Mapping[str, RerankerConfig]:
+        return self.rerankers
+
+    @hookimpl
     def flagembedding_embedder_classes(self) -> Mapping[str, ModelClass]:
         return self.classes
+
+    @hookimpl
+    def flagembedding_reranker_classes(self) -> Mapping[str, ModelClass]:
+        return self.reranker_classes
 
     @hookimpl
     def flagembedding_pooling_functions(self) -> Mapping[str, str]:

@@ -6,14 +6,16 @@ import logging
 
 import pytest
 
+from FlagEmbedding.claims import Claim
 from FlagEmbedding.config import EmbedderConfig, ModelClass, PoolingMethod
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.registry import detection
+from FlagEmbedding.registry.classes import ClassTable
 from FlagEmbedding.registry.detection import detect_embedder
 from FlagEmbedding.registry.files import ModelFiles
 
 ENCODERS = ModelClass("acme.encoder:Embedder")
-DECODERS = ModelClass("acme.decoder:Decoder", pooling="last_token")
+DECODERS = ModelClass("acme.decoder:Decoder", model_types=("mistral",), pooling="last_token")
 
 ENCODER = {"model_type": "bert", "architectures": ["BertModel"]}
 
@@ -35,16 +37,18 @@ def flags(*modes: str) -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def _classes(monkeypatch):
     """Detect the same classes whatever is installed."""
-    monkeypatch.setattr(detection, "class_of_model_type", lambda kind: DECODERS if kind == "mistral" else ENCODERS)
+    classes = {"encoder-only-base": ENCODERS, "decoder-only-base": DECODERS}
+    claims = {key: [Claim(value, "flagembedding-core")] for key, value in classes.items()}
+    monkeypatch.setattr(detection, "EMBEDDER_CLASSES", ClassTable("embedder", lambda: claims))
 
 
 @pytest.fixture
 def detect(model_folder):
     """Return a function that detects a model from its files, as what they are beside ``config.json``."""
 
-    def detected(files: dict[str, object], model_class: str | None = None) -> EmbedderConfig:
+    def detected(files: dict[str, object], **wanted: object) -> EmbedderConfig:
         folder = model_folder({"config.json": ENCODER, **files})
-        return detect_embedder(ModelFiles(str(folder), folder), model_class)
+        return detect_embedder(ModelFiles(str(folder), folder), wanted)
 
     return detected
 
@@ -240,7 +244,7 @@ def test_max_length(detect, settings, expected):
 class TestDamage:
     def test_without_config_json_it_is_no_model_folder(self, model_folder):
         with pytest.raises(CheckpointError) as caught:
-            detect_embedder(ModelFiles("acme/acme-embed", model_folder({"README.json": {}})))
+            detect_embedder(ModelFiles("acme/acme-embed", model_folder({"README.json": {}})), {})
         assert str(caught.value) == "'acme/acme-embed' has no config.json, so it is no model folder."
 
     FILES = (

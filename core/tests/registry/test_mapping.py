@@ -124,7 +124,7 @@ class TestAssigning:
     def test_a_value_that_is_no_configuration_is_refused(self, mapping, value, kind):
         with pytest.raises(ConfigError) as caught:
             mapping["new"] = value
-        assert str(caught.value) == f"the embedder 'new' needs an EmbedderConfig, not {kind}."
+        assert str(caught.value) == f"the embedder 'new' needs EmbedderConfig(...), not {kind}."
         assert "new" not in mapping
 
     @pytest.mark.parametrize(("name", "owner"), [("z", "acme 1.0"), ("a", "other 2.0"), ("new", "this process")])

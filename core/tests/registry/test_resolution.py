@@ -188,7 +188,7 @@ class TestOverrides:
         assert (found.model_class_reference, found.pooling_method) == ("other.model:Embedder", PoolingMethod.MEAN)
 
     def test_an_unknown_model_class(self):
-        with pytest.raises(ModelClassError, match="unknown model class 'encoder-only-nothing'"):
+        with pytest.raises(ModelClassError, match="unknown embedder class 'encoder-only-nothing'"):
             resolve_embedder("acme-embed", "encoder-only-nothing")
 
     def test_values_replace_what_is_registered(self):
@@ -356,7 +356,7 @@ class TestErrors:
             resolve_embedder("acme-nowhere")
         assert str(caught.value) == (
             "'acme-nowhere' is registered by this process without a hub_id, and no plugin locates its files. "
-            "Give a local folder, or set hub_id in its EmbedderConfig."
+            "Give a local folder, or set hub_id in its configuration."
         )
 
     @pytest.mark.parametrize("name", ["acme-embed", "acme/acme-embed", "someone/acme-embed", "ACME-EMBED"])

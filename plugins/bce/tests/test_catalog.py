@@ -1,4 +1,4 @@
-"""The catalogue against the model card's values, written out a second time."""
+"""The catalogue against the model cards' values, written out a second time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 from flagembedding_bce import hooks
-from flagembedding_bce.catalog import EMBEDDERS
+from flagembedding_bce.catalog import EMBEDDERS, RERANKERS
 
 
 def test_names() -> None:
     assert list(EMBEDDERS) == ["bce-embedding-base_v1"]
+    assert list(RERANKERS) == ["bce-reranker-base_v1"]
 
 
 def test_model() -> None:
@@ -35,13 +36,30 @@ def test_no_other_needs() -> None:
     assert (config.trust_remote_code, config.matryoshka_dims) == (False, ())
 
 
-def test_the_hook_returns_the_catalogue() -> None:
+def test_reranker() -> None:
+    config = RERANKERS["bce-reranker-base_v1"]
+    assert config.hub_id == "maidalun1020/bce-reranker-base_v1"
+    assert config.model_class_reference == "FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker"
+    assert config.max_length == 512
+    assert (config.languages, config.licence) == (("en", "zh", "ja", "ko"), "Apache-2.0")
+    assert (config.trust_remote_code, config.options, config.unsupported) == (False, {}, None)
+    assert config.source
+
+
+def test_the_hooks_return_the_catalogue() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+    assert hooks.flagembedding_reranker_configs() is RERANKERS
+
+
+def test_the_classes_are_there() -> None:
+    assert EMBEDDERS["bce-embedding-base_v1"].model_class.__name__ == "BaseEmbedder"
+    assert RERANKERS["bce-reranker-base_v1"].model_class.__name__ == "BaseReranker"
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_bce.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "hooks.flagembedding_reranker_configs(); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

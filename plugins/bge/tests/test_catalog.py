@@ -7,13 +7,19 @@ import sys
 
 import pytest
 
+from FlagEmbedding import AbsReranker
+from FlagEmbedding.plugins import ModelClass
 from flagembedding_bge import hooks
-from flagembedding_bge.catalog import EMBEDDERS
+from flagembedding_bge.catalog import EMBEDDERS, RERANKERS
 
 ENCODER = "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
 DECODER = "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
 ICL = "flagembedding_bge.icl:ICLLLMEmbedder"
 M3 = "flagembedding_bge.m3:M3Embedder"
+CROSS_ENCODER = "FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker"
+LANGUAGE_MODEL = "FlagEmbedding.inference.reranker.decoder_only.base:BaseLLMReranker"
+LAYERWISE = "flagembedding_bge.layerwise:LayerWiseLLMReranker"
+LIGHTWEIGHT = "flagembedding_bge.lightweight:LightweightLLMReranker"
 
 EN = "Represent this sentence for searching relevant passages: "
 ZH = "为这个句子生成表示以用于检索相关文章："
@@ -121,13 +127,71 @@ def test_no_model_needs_anything_else(name: str) -> None:
     assert (config.trust_remote_code, config.is_causal, config.matryoshka_dims) == (False, None, ())
 
 
-def test_the_hook_returns_the_catalogue() -> None:
+def test_names_of_the_rerankers() -> None:
+    assert list(RERANKERS) == [
+        "bge-reranker-base",
+        "bge-reranker-large",
+        "bge-reranker-v2-m3",
+        "bge-reranker-v2-gemma",
+        "bge-reranker-v2-minicpm-layerwise",
+        "bge-reranker-v2.5-gemma2-lightweight",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "model_class", "max_length", "languages", "licence"),
+    [
+        ("bge-reranker-base", CROSS_ENCODER, 512, ("en", "zh"), "MIT"),
+        ("bge-reranker-large", CROSS_ENCODER, 512, ("en", "zh"), "MIT"),
+        ("bge-reranker-v2-m3", CROSS_ENCODER, 8192, ("multilingual",), "Apache-2.0"),
+        ("bge-reranker-v2-gemma", LANGUAGE_MODEL, 1024, ("multilingual",), "Gemma"),
+        ("bge-reranker-v2-minicpm-layerwise", LAYERWISE, 1024, ("multilingual",), "Apache-2.0"),
+        ("bge-reranker-v2.5-gemma2-lightweight", LIGHTWEIGHT, 1024, ("multilingual",), "Gemma"),
+    ],
+)
+def test_reranker(name: str, model_class: str, max_length: int, languages: tuple[str, ...], licence: str) -> None:
+    config = RERANKERS[name]
+    assert config.hub_id == f"BAAI/{name}"
+    assert config.model_class_reference == model_class
+    assert config.max_length == max_length
+    assert (config.languages, config.licence) == (languages, licence)
+    # the layers and the compression that the cards' examples use are the caller's to choose, as in FlagEmbedding 1.x
+    assert (config.trust_remote_code, config.options, config.unsupported) == (False, {}, None)
+    assert config.source
+
+
+@pytest.mark.parametrize("name", RERANKERS)
+def test_every_class_of_a_reranker_is_there(name: str) -> None:
+    assert issubclass(RERANKERS[name].model_class, AbsReranker)
+
+
+def test_the_hooks_return_the_catalogue() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+    assert hooks.flagembedding_reranker_configs() is RERANKERS
+
+
+def test_the_classes_and_what_they_are_called() -> None:
+    embedders = hooks.flagembedding_embedder_classes()
+    assert {key: (entry.exports, entry.pooling) for key, entry in embedders.items()} == {
+        "encoder-only-m3": (("BGEM3FlagModel", "FlagM3Model"), "cls"),
+        "decoder-only-icl": (("FlagICLModel",), "last_token"),
+        "decoder-only-pseudo_moe": (("FlagPseudoMoEModel",), "last_token"),
+    }
+    assert hooks.flagembedding_reranker_classes() == {
+        "decoder-only-layerwise": ModelClass(
+            LAYERWISE, exports=("LayerWiseFlagLLMReranker",), model_types=("minicpm",)
+        ),
+        "decoder-only-lightweight": ModelClass(
+            LIGHTWEIGHT, exports=("LightWeightFlagLLMReranker",), model_types=("cost_wise_gemma",)
+        ),
+    }
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_bge.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "hooks.flagembedding_embedder_classes(); hooks.flagembedding_reranker_configs(); "
+        "hooks.flagembedding_reranker_classes(); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -168,7 +168,7 @@ def test_a_long_query_loses_its_end_alone(kind, max_length, load, reference, cap
         vectors = model.encode_queries(["stone", query], max_length=max_length)
     short = icl.query_text("stone", OTHERS, "Find it.")
     assert differ(vectors, reference(kind).vectors([short, expected])) <= TOLERANCE
-    assert f"1 of 2 texts were cut to {max_length} tokens" in caplog.text
+    assert f"1 of 2 different texts were cut to {max_length} tokens" in caplog.text
 
 
 def test_query_max_length_is_the_default_for_queries_alone(load):

@@ -53,7 +53,7 @@ def test_ids_are_those_of_the_whole_string(kind, plain):
     @example(["the river?"])  # "?\n" is one token of the byte pairs
     def check(texts):
         tokens = queries(texts, 10_000)
-        assert tokens.ids == [whole(tokenizer, text) for text in texts]
+        assert tokens.rows == [whole(tokenizer, text) for text in texts]
         assert tokens.cut == 0
 
     check()
@@ -73,7 +73,7 @@ def test_a_cut_query_is_a_beginning_of_it(kind, plain):
     @example("日本日本日本", 4)
     @example("the   \n\n  \n", 3)
     def check(text, room):
-        (ids,) = queries([text], overhead + room).ids
+        (ids,) = queries([text], overhead + room).rows
         kept = next(text[:end] for end in range(len(text), -1, -1) if whole(tokenizer, text[:end]) == ids)
         alone = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert len(ids) <= prefix + overhead + room
@@ -87,7 +87,7 @@ def test_a_cut_query_is_a_beginning_of_it(kind, plain):
 @pytest.mark.parametrize("kind", icl.KINDS)
 def test_first_and_last_token_stay(kind, plain):
     tokenizer = plain(kind)
-    ids = QueryTokenizer(tokenizer, PREFIX, SUFFIX, None)(["river " * 100], 20).ids[0]
+    ids = QueryTokenizer(tokenizer, PREFIX, SUFFIX, None)(["river " * 100], 20).rows[0]
     assert ids[-1] == tokenizer.eos_token_id
     assert kind == "qwen2" or ids[0] == tokenizer.bos_token_id
     text = tokenizer.decode(ids, skip_special_tokens=False)
@@ -101,15 +101,15 @@ def test_the_space_before_a_dropped_word_is_dropped(plain):
     overhead = 2 + len(tokenizer(SUFFIX, add_special_tokens=False)["input_ids"])
     one = len(tokenizer("the", add_special_tokens=False)["input_ids"])
     tokens = queries(["the river", "the"], overhead + one)
-    assert tokens.ids[0] == tokens.ids[1] == whole(tokenizer, "the", "")
+    assert tokens.rows[0] == tokens.rows[1] == whole(tokenizer, "the", "")
     assert tokens.cut == 1
 
 
 def test_the_limit_of_the_model_counts_the_prefix(plain):
     tokenizer = plain("mistral")
     length = len(whole(tokenizer, "river"))
-    assert len(QueryTokenizer(tokenizer, PREFIX, SUFFIX, length + 4)(["river " * 100], 8192).ids[0]) <= length + 4
-    assert len(QueryTokenizer(tokenizer, PREFIX, SUFFIX, None)(["river " * 100], 8192).ids[0]) > length + 4
+    assert len(QueryTokenizer(tokenizer, PREFIX, SUFFIX, length + 4)(["river " * 100], 8192).rows[0]) <= length + 4
+    assert len(QueryTokenizer(tokenizer, PREFIX, SUFFIX, None)(["river " * 100], 8192).rows[0]) > length + 4
 
 
 def test_growth_beside_the_suffix_stays_within_the_bounds(plain):
@@ -122,9 +122,9 @@ def test_growth_beside_the_suffix_stays_within_the_bounds(plain):
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=backend)
     queries = QueryTokenizer(tokenizer, "", "lo", None)
     assert [len(backend.encode(text)) for text in ("ca", "lo", "calo")] == [1, 1, 3]
-    assert queries(["ca"], 3).ids == [[backend.token_to_id(token) for token in ("c", "al", "o")]]
+    assert queries(["ca"], 3).rows == [[backend.token_to_id(token) for token in ("c", "al", "o")]]
     short = queries(["ca"], 2)
-    assert [backend.id_to_token(index) for index in short.ids[0]] == ["c", "lo"]
+    assert [backend.id_to_token(index) for index in short.rows[0]] == ["c", "lo"]
 
 
 def test_what_leads(plain):

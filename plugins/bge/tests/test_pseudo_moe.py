@@ -343,7 +343,7 @@ def test_precision_on_an_accelerator(use_bf16, wanted, plain, monkeypatch):
         seen.update(device=device, use_bf16=use_bf16)
         raise InterruptedError
 
-    monkeypatch.setattr("FlagEmbedding.inference.embedder.dense.compute_dtype", stop)
+    monkeypatch.setattr("FlagEmbedding.inference.loaded.compute_dtype", stop)
     monkeypatch.setattr("FlagEmbedding.abc.inference.embedder.target_devices", lambda _: ["cuda:0"])
     with pytest.raises(InterruptedError):
         PseudoMoELLMEmbedder(str(plain), use_bf16=use_bf16)

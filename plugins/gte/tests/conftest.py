@@ -12,7 +12,11 @@ import transformers
 from tokenizers import processors
 
 IMPLEMENTATION = "Alibaba-NLP/new-impl--"
-AUTO_CLASSES = {"AutoConfig": "configuration.NewConfig", "AutoModel": "modeling.NewModel"}
+AUTO_CLASSES = {
+    "AutoConfig": "configuration.NewConfig",
+    "AutoModel": "modeling.NewModel",
+    "AutoModelForSequenceClassification": "modeling.NewForSequenceClassification",
+}
 
 # The switches that say how the published code runs, not what it computes.
 SWITCHES = {
@@ -41,30 +45,52 @@ SIZES = {
 }
 
 
+KINDS = {
+    "NewModel": transformers.AutoModel,
+    "NewForSequenceClassification": transformers.AutoModelForSequenceClassification,
+}
+
+
 @pytest.fixture
 def published(tiny: Any) -> Any:
     """``published(folder, rope, ...)`` writes a checkpoint as Alibaba does, and returns transformers' model of it.
 
     ``rope`` is transformers' ``rope_parameters``; ``settings`` are what ``config.json`` says of it, and other keys.
+    ``architecture`` is that of the published code: the encoder, or a classifier on it.
     """
 
     def write(
-        folder: Path, rope: dict[str, Any], prefix: str = "new.", multilingual: bool = False, **settings: Any
-    ) -> transformers.GteModel:
+        folder: Path,
+        rope: dict[str, Any],
+        prefix: str = "new.",
+        multilingual: bool = False,
+        architecture: str = "NewModel",
+        **settings: Any,
+    ) -> transformers.GteModel | transformers.GteForSequenceClassification:
         tokenizer, special = tiny.unigram_tokenizer() if multilingual else tiny.word_tokenizer()
         tiny.save_tokenizer(folder, tokenizer, special, "XLMRobertaTokenizer" if multilingual else "BertTokenizer")
         pad = tokenizer.token_to_id(special["pad"])
         network = {**SIZES, "vocab_size": tokenizer.get_vocab_size() + 3, "type_vocab_size": 2, "pad_token_id": pad}
         network |= {name: settings[name] for name in settings.keys() & network.keys()}
-        model = tiny.random_model(transformers.GteConfig(**network, rope_parameters=rope))
         auto_map = {name: IMPLEMENTATION + reference for name, reference in AUTO_CLASSES.items()}
-        hub = {"model_type": "new", "architectures": ["NewModel"], "auto_map": auto_map, **SWITCHES}
-        tiny.write_json(folder / "config.json", {**hub, **network, **settings})
-        weights = {f"{prefix}{name}": weight for name, weight in published_weights(model).items()}
-        safetensors.torch.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        hub = {"model_type": "new", "architectures": [architecture], "auto_map": auto_map, **SWITCHES}
+        said = {**hub, **network, **settings}
+        config = transformers.GteConfig(**network, rope_parameters=rope, num_labels=len(said["id2label"]))
+        model = tiny.random_model(config, KINDS[architecture])
+        tiny.write_json(folder / "config.json", said)
+        weights = published_heads(model) | published_weights(model.base_model)
+        named = {name if name.startswith("classifier.") else prefix + name: weights[name] for name in weights}
+        safetensors.torch.save_file(named, folder / "model.safetensors", {"format": "pt"})
         return model
 
     return write
+
+
+def published_heads(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return a classifier's own weights, and those of the pooler below it; an encoder has neither."""
+    own = model.state_dict()
+    heads = {name: weight for name, weight in own.items() if name.startswith("classifier.")}
+    return heads | {name.removeprefix("gte."): weight for name, weight in own.items() if name.startswith("gte.pooler.")}
 
 
 def published_weights(model: transformers.GteModel) -> dict[str, torch.Tensor]:

@@ -9,11 +9,13 @@ import pytest
 
 from FlagEmbedding.plugins import ModelClass
 from flagembedding_gte import hooks
-from flagembedding_gte.catalog import EMBEDDERS
+from flagembedding_gte.catalog import EMBEDDERS, RERANKERS
 
 ENCODER = "FlagEmbedding.inference.embedder.encoder_only.base:BaseEmbedder"
 DECODER = "FlagEmbedding.inference.embedder.decoder_only.base:BaseLLMEmbedder"
 NATIVE = "flagembedding_gte.native:GteEmbedder"
+CROSS_ENCODER = "FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker"
+NATIVE_RERANKER = "flagembedding_gte.native:GteReranker"
 
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
 
@@ -100,17 +102,45 @@ def test_no_model_needs_anything_else(name: str) -> None:
     assert (config.trust_remote_code, config.matryoshka_dims) == (False, ())
 
 
-def test_the_hooks_return_the_catalogue_and_the_class() -> None:
+def test_names_of_the_rerankers() -> None:
+    assert list(RERANKERS) == ["gte-multilingual-reranker-base", "gte-reranker-modernbert-base"]
+
+
+@pytest.mark.parametrize(
+    ("name", "model_class", "language"),
+    [
+        ("gte-multilingual-reranker-base", NATIVE_RERANKER, "multilingual"),
+        ("gte-reranker-modernbert-base", CROSS_ENCODER, "en"),
+    ],
+)
+def test_reranker(name: str, model_class: str, language: str) -> None:
+    config = RERANKERS[name]
+    assert config.hub_id == f"Alibaba-NLP/{name}"
+    assert config.model_class_reference == model_class
+    assert config.max_length == 8192
+    assert (config.languages, config.licence) == ((language,), "Apache-2.0")
+    assert (config.trust_remote_code, config.options, config.unsupported) == (False, {}, None)
+    assert config.source
+
+
+def test_the_hooks_return_the_catalogue_and_the_classes() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+    assert hooks.flagembedding_reranker_configs() is RERANKERS
     assert hooks.flagembedding_embedder_classes() == {
         "encoder-only-gte": ModelClass(NATIVE, model_types=("new", "gte"))
+    }
+    assert hooks.flagembedding_reranker_classes() == {
+        "encoder-only-gte": ModelClass(
+            NATIVE_RERANKER, model_types=("new", "gte"), architecture="ForSequenceClassification"
+        )
     }
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_gte.hooks as hooks; hooks.flagembedding_embedder_configs(); "
-        "hooks.flagembedding_embedder_classes(); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+        "hooks.flagembedding_embedder_classes(); hooks.flagembedding_reranker_configs(); "
+        "hooks.flagembedding_reranker_classes(); print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "[]"
@@ -119,3 +149,8 @@ def test_listing_the_models_imports_no_torch() -> None:
 @pytest.mark.parametrize("name", EMBEDDERS)
 def test_every_class_is_there(name: str) -> None:
     assert EMBEDDERS[name].model_class.__name__ in {"BaseEmbedder", "BaseLLMEmbedder", "GteEmbedder"}
+
+
+@pytest.mark.parametrize("name", RERANKERS)
+def test_every_class_of_a_reranker_is_there(name: str) -> None:
+    assert RERANKERS[name].model_class.__name__ in {"BaseReranker", "GteReranker"}

@@ -7,14 +7,16 @@ import sys
 
 import pytest
 
+from FlagEmbedding.plugins import ModelClass
 from flagembedding_qwen3 import hooks
-from flagembedding_qwen3.catalog import EMBEDDERS
+from flagembedding_qwen3.catalog import EMBEDDERS, RERANKERS
 
 TO_1024 = (32, 64, 128, 256, 512)
 
 
 def test_names() -> None:
     assert list(EMBEDDERS) == ["Qwen3-Embedding-0.6B", "Qwen3-Embedding-4B", "Qwen3-Embedding-8B"]
+    assert list(RERANKERS) == ["Qwen3-Reranker-0.6B", "Qwen3-Reranker-4B", "Qwen3-Reranker-8B"]
 
 
 @pytest.mark.parametrize(
@@ -50,13 +52,30 @@ def test_other_needs(name: str) -> None:
     assert (config.append_eos, config.is_causal, config.trust_remote_code) == ("<|endoftext|>", None, False)
 
 
-def test_the_hook_returns_the_catalogue() -> None:
+@pytest.mark.parametrize("name", ["Qwen3-Reranker-0.6B", "Qwen3-Reranker-4B", "Qwen3-Reranker-8B"])
+def test_reranker(name: str) -> None:
+    config = RERANKERS[name]
+    assert config.hub_id == f"Qwen/{name}"
+    assert config.model_class_reference == "flagembedding_qwen3.reranker:Qwen3Reranker"
+    assert config.max_length == 8192
+    assert (config.languages, config.licence) == (("multilingual",), "Apache-2.0")
+    assert (config.trust_remote_code, config.options, config.unsupported) == (False, {}, None)
+    assert config.source
+    assert config.model_class.__name__ == "Qwen3Reranker"
+
+
+def test_the_hooks_return_the_catalogue_and_the_class() -> None:
     assert hooks.flagembedding_embedder_configs() is EMBEDDERS
+    assert hooks.flagembedding_reranker_configs() is RERANKERS
+    assert hooks.flagembedding_reranker_classes() == {
+        "decoder-only-qwen3": ModelClass("flagembedding_qwen3.reranker:Qwen3Reranker", model_types=("qwen3",))
+    }
 
 
 def test_listing_the_models_imports_no_torch() -> None:
     code = (
         "import sys, flagembedding_qwen3.hooks as hooks; hooks.flagembedding_embedder_configs(); "
+        "hooks.flagembedding_reranker_configs(); hooks.flagembedding_reranker_classes(); "
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

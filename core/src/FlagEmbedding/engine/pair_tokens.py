@@ -108,7 +108,7 @@ def template_frame(source: str, tokenizer: Any) -> tuple[Frame, bool]:
     frame = Frame(probe.ids[:first], probe.ids[first + len(texts[0]) : second], probe.ids[second + len(texts[1]) :])
     pair = frame.around(*texts)
     numbered = [0] * pair.before + [1] * (len(pair) - pair.before)
-    if pair.ids != probe.ids or probe.type_ids not in (numbered, [0] * len(pair)):
+    if min(first, second) < 0 or pair.ids != probe.ids or probe.type_ids not in (numbered, [0] * len(pair)):
         raise CheckpointError(
             f"the tokenizer of {source!r} joins a pair in a way that is not known here: {probe.tokens}. "
             f"Correct the post_processor in its tokenizer.json."

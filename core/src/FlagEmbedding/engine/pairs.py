@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias
 
 from FlagEmbedding.engine.texts import as_texts, named
@@ -20,12 +21,13 @@ def as_pairs(sentence_pairs: Any) -> tuple[list[Pair], bool]:
         InputError: Something is no pair of two strings.
     """
     problem = InputError(f"sentence_pairs must be a pair or a list of pairs, not {named(sentence_pairs)}.")
-    if isinstance(sentence_pairs, (str, bytes, Mapping)):
+    if isinstance(sentence_pairs, (str, bytes, Mapping, AbstractSet)):
         raise problem
     try:
-        items = list(sentence_pairs)
+        iterator = iter(sentence_pairs)
     except TypeError as error:
         raise problem from error
+    items = list(iterator)
     if items and isinstance(items[0], str):
         return [_as_pair(items, "sentence_pairs")], True
     return [_as_pair(item, f"sentence_pairs[{index}]") for index, item in enumerate(items)], False

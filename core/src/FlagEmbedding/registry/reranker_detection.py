@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 _CLASSIFIER = "ForSequenceClassification"
 _LANGUAGE_MODEL = "ForCausalLM"
 
-# transformers writes 1e30 where a tokenizer has no limit.
-_NO_LENGTH = 10**6
+# What is longer is left to the class, which goes that far only when it is asked to; 1e30 stands for no limit at all.
+_LONGEST = 8192
 
 
 def detect_reranker(files: ModelFiles, wanted: Mapping[str, Any]) -> RerankerConfig:
@@ -70,4 +70,4 @@ def _no_reranker(source: str, model_type: str, architectures: list[str]) -> str:
 
 def _max_length(files: ModelFiles) -> int | None:
     value = (files.mapping("tokenizer_config.json") or {}).get("model_max_length")
-    return value if type(value) is int and 0 < value < _NO_LENGTH else None
+    return value if type(value) is int and 0 < value <= _LONGEST else None

@@ -36,6 +36,7 @@ _DESCRIPTION = (
     "type_vocab_size",
     "layer_norm_eps",
     "pad_token_id",
+    "num_labels",
     "id2label",
     "label2id",
 )

@@ -34,7 +34,8 @@ class Qwen3Reranker(BaseLLMReranker):
     :class:`~FlagEmbedding.inference.reranker.decoder_only.base.BaseLLMReranker`.
 
     Args:
-        query_instruction_for_rerank: The task, in one sentence; None means the card's own.
+        query_instruction_for_rerank: The task, in one sentence; None, and ``""``, mean the card's own: the layout has a
+            line for it.
         query_instruction_format: Two ``{}``: task, then query.
         passage_instruction_for_rerank: What comes between the query's line and the document.
         prompt: Not for these models: the question is in their chat format.

@@ -139,11 +139,12 @@ class AbsReranker(ABC):
         texts, single = as_texts(documents, "documents")
         if single or not isinstance(query, str):
             raise InputError("rank() takes one query (a string) and a list of documents.")
+        count = check_count(top_n, "top_n")
         scores = self.compute_score([(query, text) for text in texts], **kwargs)
         if any(isinstance(score, list) for score in scores):
             raise OptionError("rank() needs one score a document, and several layers were asked for: name one.")
-        order = sorted(range(len(texts)), key=lambda index: -scores[index])[: check_count(top_n, "top_n")]
-        return [{"index": index, "score": scores[index], "text": texts[index]} for index in order]
+        order = sorted(range(len(texts)), key=lambda index: -scores[index])[:count]
+        return [{"index": index, "score": float(scores[index]), "text": texts[index]} for index in order]
 
     def get_detailed_inputs(self, sentence_pairs: Sequence[Pair]) -> list[Pair]:
         """Return the pairs with the instructions of this model before query and passage, where there are any."""

@@ -119,12 +119,13 @@ class PairReranker(LoadedModel, AbsReranker):
         length = self._token_limit(check_count(max_length, "max_length") or self.max_length)
         query_length = check_count(query_max_length, "query_max_length") or self.query_max_length
         scoring = self._scoring(query_length, **kwargs)
-        sink = ScoreSink(len(sentence_pairs), scoring.lists or 1)
+        pairs = [(query, passage) for query, passage in sentence_pairs]  # programs call this with lists of lists too
+        sink = ScoreSink(len(pairs), scoring.lists or 1)
         engine: Engine[Pair, PairIds, Any] = Engine(
             scoring.tokenize, scoring.forward, self._device, ("scoring", "pairs")
         )
         engine.run(
-            sentence_pairs,
+            pairs,
             scoring.head,
             sink,
             max_length=length,

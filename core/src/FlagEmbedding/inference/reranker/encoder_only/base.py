@@ -101,8 +101,12 @@ class BaseReranker(PairReranker):
         # Some tokenizers number the parts for models that have one kind of token; BERT's own has two.
         self._typed = numbered and (getattr(self.model.config, "type_vocab_size", 0) or 0) > 1
         self._pairs = PairTokenizer(tokenizer)
-        if self.model.config.pad_token_id is None:  # a decoder's classifier finds the last token by it
-            self.model.config.pad_token_id = self._pad_id
+        config = self.model.config.get_text_config()
+        if config.pad_token_id is None:
+            config.pad_token_id = tokenizer.pad_token_id
+        if config.pad_token_id is None:
+            raise CheckpointError(f"{source!r} has no padding token. Set pad_token in its tokenizer_config.json.")
+        self._pad_id = config.pad_token_id  # the model's own: a decoder's classifier finds the last token by it
 
     def _scoring(self, query_max_length: int | None, *, truncation: str | None = None) -> Scoring:
         rule = self.truncation if truncation is None else _check_truncation(truncation)
