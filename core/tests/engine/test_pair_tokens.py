@@ -224,6 +224,23 @@ class TestTemplate:
             "Correct the post_processor in its tokenizer.json."
         )
 
+    @pytest.mark.parametrize(
+        ("pair", "middle"),
+        [
+            ("[CLS] $A [SEP]:1 $B:1", "[SEP]"),  # Llama's second <s> is numbered like the text that it begins
+            ("[CLS]:2 $A $B:3", ""),
+            ("[CLS] $A [SEP] $B", "[SEP]"),
+        ],
+    )
+    def test_any_numbers_will_do_for_a_model_that_reads_none(self, joined, pair, middle):
+        tokenizer = joined(pair)
+        expected = Frame(*[tokenizer.convert_tokens_to_ids(part.split()) for part in ("[CLS]", middle, "")])
+        assert template_frame("acme/model", tokenizer, typed=False)[0] == expected
+
+    def test_the_wrong_way_round_will_not_do_for_it_either(self, joined):
+        with pytest.raises(CheckpointError, match="joins a pair in a way that is not known here"):
+            template_frame("acme/model", joined("[CLS] $B [SEP] $A [SEP]"), typed=False)
+
     @pytest.mark.parametrize("known", [{}, {"a": 2}, {"b": 2}])
     def test_a_tokenizer_that_has_no_token_for_the_probe_is_refused(self, known):
         """Nothing shows where its texts would stand."""

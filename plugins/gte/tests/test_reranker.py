@@ -38,7 +38,9 @@ ENGLISH = (
     {"rope_type": "linear", "rope_theta": 320000.0, "factor": 2.0**0.25},
     {"type_vocab_size": 2},
 )
-UNTYPED = ({"rope_theta": 7000.0}, {"rope_type": "default", "rope_theta": 7000.0}, {"type_vocab_size": 0})
+PLAIN = {"rope_theta": 7000.0}, {"rope_type": "default", "rope_theta": 7000.0}
+UNTYPED = (*PLAIN, {"type_vocab_size": 0})
+ONE_KIND = (*PLAIN, {"type_vocab_size": 1})  # though its tokenizer numbers the parts
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def frame(tokenizer: tokenizers.Tokenizer) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", [NAME, "a-fine-tune"])
-@pytest.mark.parametrize("variant", [HUB, ENGLISH, UNTYPED], ids=["hub", "english", "untyped"])
+@pytest.mark.parametrize("variant", [HUB, ENGLISH, UNTYPED, ONE_KIND], ids=["hub", "english", "untyped", "one kind"])
 def test_the_scores_are_right(hub, tmp_path, variant, folder) -> None:
     by_hand = hub(tmp_path / folder, variant)
     expected = scores(tmp_path / folder, by_hand)

@@ -94,8 +94,13 @@ class PairTokenizer:
         return ids[len(ids) - kept :] if self._from_left else ids[:kept]
 
 
-def template_frame(source: str, tokenizer: Any) -> tuple[Frame, bool]:
+def template_frame(source: str, tokenizer: Any, typed: bool = True) -> tuple[Frame, bool]:
     """Return the frame that a tokenizer itself puts around a pair, and whether it numbers the two parts.
+
+    Args:
+        source: The model, as messages call it.
+        tokenizer: Of transformers.
+        typed: Whether the model reads those numbers; otherwise any will do (Llama's second ``<s>`` has the second's).
 
     Raises:
         CheckpointError: It does anything but putting ids before, between and after the two texts.
@@ -108,7 +113,8 @@ def template_frame(source: str, tokenizer: Any) -> tuple[Frame, bool]:
     frame = Frame(probe.ids[:first], probe.ids[first + len(texts[0]) : second], probe.ids[second + len(texts[1]) :])
     pair = frame.around(*texts)
     numbered = [0] * pair.before + [1] * (len(pair) - pair.before)
-    if min(first, second) < 0 or pair.ids != probe.ids or probe.type_ids not in (numbered, [0] * len(pair)):
+    known = not typed or probe.type_ids in (numbered, [0] * len(pair))
+    if min(first, second) < 0 or pair.ids != probe.ids or not known:
         raise CheckpointError(
             f"the tokenizer of {source!r} joins a pair in a way that is not known here: {probe.tokens}. "
             f"Correct the post_processor in its tokenizer.json."

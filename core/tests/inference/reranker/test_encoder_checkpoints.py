@@ -150,6 +150,20 @@ def test_the_settings_in_the_tokenizers_file_do_not_count(tiny, tmp_path, plain)
     assert near(FlagReranker(str(folder)).compute_score(PAIRS), plain("bert").scores(PAIRS))
 
 
+@pytest.mark.parametrize("names", [["input_ids", "attention_mask"], ["input_ids", "token_type_ids", "attention_mask"]])
+def test_types_of_tokens_are_given_where_the_tokenizer_gives_them(tiny, tmp_path, plain_classifier, names):
+    """A model that was trained without them, behind a tokenizer that could number the parts, is used without them."""
+    folder = tiny.build_classifier(tmp_path / "model", "bert")
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)  # writes BERT's own way to number the parts
+    tiny.change_json(
+        folder / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast", model_input_names=names
+    )
+    plain = plain_classifier(folder)
+    assert plain.tokenizer.backend_tokenizer.encode("a", "b").type_ids == [0, 0, 0, 1, 1]
+    assert list(plain.tokenizer(["a"], ["b"])) == names
+    assert near(FlagReranker(str(folder)).compute_score(PAIRS), plain.scores(PAIRS))
+
+
 class TestDecoders:
     """A decoder's classifier reads the last token, and finds it by ``pad_token_id`` in its config.json."""
 
@@ -167,6 +181,25 @@ class TestDecoders:
         model, expected = FlagReranker(str(folder), devices="cpu"), plain_classifier(folder).scores(PAIRS)
         for batch_size in (1, 3, 128):
             assert near(model.compute_score(PAIRS, batch_size=batch_size), expected)
+
+    def test_a_second_text_that_begins_like_the_first(self, build, plain_classifier):
+        """Llama's tokenizers put ``<s>`` before both, and give the second one the passage's number."""
+        folder = build("llama", start=True)
+        template = {
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}},
+            "type": "TemplateProcessing",
+        }
+        parts = [
+            {"SpecialToken": {"id": "<s>", "type_id": 0}},
+            {"Sequence": {"id": "A", "type_id": 0}},
+            {"SpecialToken": {"id": "<s>", "type_id": 1}},
+            {"Sequence": {"id": "B", "type_id": 1}},
+        ]
+        settings = json.loads((folder / "tokenizer.json").read_text())
+        settings["post_processor"] = {**template, "single": parts[:2], "pair": parts}
+        (folder / "tokenizer.json").write_text(json.dumps(settings))
+        assert plain_classifier(folder).tokenizer(["q"], ["p"])["input_ids"][0].count(0) == 2
+        assert near(FlagReranker(str(folder)).compute_score(PAIRS), plain_classifier(folder).scores(PAIRS))
 
     def test_a_padding_token_of_the_model_that_is_not_the_tokenizers(self, build, plain_classifier, tiny):
         """Padded with the tokenizer's, the last token that is not the model's would be a pad."""

@@ -97,9 +97,12 @@ class BaseReranker(PairReranker):
 
     def _set_tokenizer(self, source: str, tokenizer: Any) -> None:
         super()._set_tokenizer(source, tokenizer)
-        self._frame, numbered = template_frame(source, tokenizer)
-        # Some tokenizers number the parts for models that have one kind of token; BERT's own has two.
-        self._typed = numbered and (getattr(self.model.config, "type_vocab_size", 0) or 0) > 1
+        # Some tokenizers number the parts for models that have one kind of token, or were trained without them.
+        typed = "token_type_ids" in tokenizer.model_input_names and (
+            (getattr(self.model.config, "type_vocab_size", 0) or 0) > 1
+        )
+        self._frame, numbered = template_frame(source, tokenizer, typed)
+        self._typed = typed and numbered
         self._pairs = PairTokenizer(tokenizer)
         config = self.model.config.get_text_config()
         if config.pad_token_id is None:
