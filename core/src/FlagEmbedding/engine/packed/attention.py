@@ -1,0 +1,219 @@
+"""Attention over packed texts: each sees itself and nothing else, and nothing is computed for padding."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.attention import varlen
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, AttentionMaskInterface
+
+from FlagEmbedding.engine.packed.layout import Group, Layout
+from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, Pattern, VisibleFunction, Window
+
+NAME = "flagembedding_packed"
+"""The ``attn_implementation`` of a model that runs packed; it runs in no other way while it is set."""
+
+LAYOUT = "packed_layout"
+"""The keyword argument of the model's forward under which the layout reaches the attention."""
+
+# Arguments that other attention functions honour and this one does not: sinks, biases by position.
+_REFUSED = ("s_aux", "position_bias")
+
+_VARLEN_WIDTH = 256  # of a head, at most: the kernel's own limit
+
+
+class NotPackableError(RuntimeError):
+    """The model does something that the packed attention does not do."""
+
+
+def register() -> None:
+    """Make the attention known to transformers, under :data:`NAME`; more than once is the same as once."""
+    AttentionInterface.register(NAME, packed_attention)
+    AttentionMaskInterface.register(NAME, _pattern)
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Any,
+    *,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attend within each text.
+
+    Args:
+        module: The attention module that calls.
+        query: ``[1, heads, tokens, width]``.
+        key: ``[1, key heads, tokens, width]``; key heads divide heads.
+        value: As ``key``.
+        attention_mask: A :class:`Pattern`, or None where the model makes no mask.
+        scaling: Of the scores; None means ``width ** -0.5``.
+        softcap: Scores become ``softcap * tanh(scores / softcap)``.
+        **options: The layout, and what others than this function use.
+
+    Returns:
+        ``[1, tokens, heads, width]``, and no weights.
+    """
+    layout: Layout | None = options.get(LAYOUT)
+    if layout is None:
+        raise NotPackableError(f"{type(module).__name__} was not handed the layout of the texts")
+    if refused := [name for name in _REFUSED if options.get(name) is not None]:
+        raise NotPackableError(f"{type(module).__name__} uses {', '.join(refused)}")
+    window = _window(module, attention_mask, layout, options.get("sliding_window"))
+    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    return attend(query, key, value, layout, window, scaling=scaling, softcap=softcap).unsqueeze(0), None
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    window: Window = FULL,
+    *,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """Return ``[tokens, heads, width]`` of a query, a key and a value of that shape; keys may have fewer heads.
+
+    ``bias`` is added to the scores, ``[1, heads, longest, longest]``; it goes with no window and no softcap.
+    """
+    if bias is None and _fits_varlen(query, softcap):
+        return _varlen(query, key, value, layout, window, scaling)
+    rule = _Rule(window, scaling, softcap, bias)
+    parts = [_attend_group(query, key, value, group, rule) for group in layout.groups]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def attend_rows(
+    query: Tensor, key: Tensor, value: Tensor, layout: Layout, bias: Tensor | None = None, *, at_end: bool = False
+) -> Tensor:
+    """Attend with one token of each text, its first or its last, to the whole text.
+
+    Args:
+        query: ``[texts, heads, width]``.
+        key: ``[tokens, heads, width]``.
+        value: As ``key``.
+        layout: Where the texts lie.
+        bias: As in :func:`attend`.
+        at_end: Whether the queries are the last tokens, which counts for the bias.
+
+    Returns:
+        ``[texts, heads, width]``.
+    """
+    parts, done = [], 0
+    for group in layout.real_groups:
+        keys, values = (group.of(tensor).transpose(1, 2) for tensor in (key, value))
+        row = group.length - 1 if at_end else 0
+        mask = None if bias is None else bias[:, :, row : row + 1, : group.length]
+        queries = query[done : done + group.texts].unsqueeze(2)
+        parts.append(_sdpa(queries, keys, values, None, mask).squeeze(2))
+        done += group.texts
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _pattern(*, mask_function: VisibleFunction, **_: Any) -> Pattern:
+    return Pattern(mask_function)
+
+
+def _window(module: Any, pattern: Any, layout: Layout, sliding: int | None) -> Window:
+    if isinstance(pattern, Pattern):
+        return pattern.window(layout.longest)
+    if pattern is not None:
+        raise NotPackableError(f"{type(module).__name__} makes its own mask")
+    if sliding is not None:
+        raise NotPackableError(f"{type(module).__name__} has a sliding window and makes no mask")
+    return CAUSAL if getattr(module, "is_causal", True) else FULL
+
+
+class _Rule(NamedTuple):
+    """What holds for every text of one attention."""
+
+    window: Window
+    scaling: float | None
+    softcap: float | None
+    bias: Tensor | None
+
+
+def _attend_group(query: Tensor, key: Tensor, value: Tensor, group: Group, rule: _Rule) -> Tensor:
+    """Return ``[the group's tokens, heads, width]``."""
+    query, key, value = (group.of(tensor).transpose(1, 2) for tensor in (query, key, value))
+    whole, causal = rule.window.covers(group.length), rule.window.is_causal(group.length)
+    if rule.softcap is None and (whole or causal):
+        bias = None if rule.bias is None else rule.bias[:, :, : group.length, : group.length]
+        mixed = _sdpa(query, key, value, rule.scaling, bias, is_causal=not whole)
+    else:
+        mixed = _attend_blocks(query, key, value, rule)
+    return mixed.transpose(1, 2).flatten(0, 1)
+
+
+def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, rule: _Rule) -> Tensor:
+    """Attend as the window says, a block of queries at a time; all tensors ``[texts, heads, length, width]``."""
+    parts = []
+    for rows, columns in rule.window.blocks(query.shape[2]):
+        mask = rule.window.mask(rows, columns, query.device)
+        queries, keys, values = query[:, :, rows], key[:, :, columns], value[:, :, columns]
+        if rule.softcap is None:
+            parts.append(_sdpa(queries, keys, values, rule.scaling, mask))
+        else:
+            parts.append(_capped(queries, keys, values, rule.scaling, mask, rule.softcap))
+    return torch.cat(parts, dim=2)
+
+
+def _sdpa(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    mask: Tensor | None = None,
+    *,
+    is_causal: bool = False,
+) -> Tensor:
+    grouped = query.shape[1] != key.shape[1]
+    return scaled_dot_product_attention(query, key, value, mask, 0.0, is_causal, scale=scaling, enable_gqa=grouped)
+
+
+def _capped(
+    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None, softcap: float
+) -> Tensor:
+    """Attend with capped scores, which no fused kernel of torch does; softmax in float32, as Gemma 2 has it."""
+    shared = query.shape[1] // key.shape[1]
+    key, value = (tensor.repeat_interleave(shared, dim=1) if shared > 1 else tensor for tensor in (key, value))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = (query @ key.transpose(2, 3)).mul_(scale / softcap).tanh_().mul_(softcap)
+    if mask is not None:
+        scores.masked_fill_(~mask, float("-inf"))
+    return scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype) @ value
+
+
+def _fits_varlen(query: Tensor, softcap: float | None) -> bool:
+    half = query.dtype in (torch.float16, torch.bfloat16)
+    return query.is_cuda and half and softcap is None and query.shape[-1] <= _VARLEN_WIDTH
+
+
+def _varlen(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window: Window, scaling: float | None) -> Tensor:
+    """All texts in one kernel, whatever their lengths; -1 stands for a side without a limit."""
+    sides = tuple(-1 if size >= layout.longest - 1 and size > 0 else size for size in (window.left, window.right))
+    query, key, value = (tensor.contiguous() for tensor in (query, key, value))
+    mixed = varlen.varlen_attn(
+        query,
+        key,
+        value,
+        layout.offsets,
+        layout.offsets,
+        layout.longest,
+        layout.longest,
+        scale=scaling,
+        window_size=(sides[0], sides[1]),
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    assert isinstance(mixed, Tensor)
+    return mixed

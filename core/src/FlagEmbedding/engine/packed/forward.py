@@ -1,0 +1,169 @@
+"""The packed forward: texts of any length behind one another, no padding computed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import torch
+from torch import Tensor
+
+from FlagEmbedding.engine.packed import attention
+from FlagEmbedding.engine.packed.attention import NotPackableError
+from FlagEmbedding.engine.packed.layout import Layout, Wanted
+from FlagEmbedding.engine.packed.modules import needed_rows, pack_linears, wrap_last_mlp
+from FlagEmbedding.engine.packed.states import PackedStates
+
+Rows: TypeAlias = Sequence[Sequence[int]]
+
+
+class Body(Protocol):
+    """A model that runs packed; ``str()`` says how.
+
+    Attributes:
+        dtype: What it computes in.
+        uses_onednn: Whether its linears are oneDNN's.
+    """
+
+    dtype: torch.dtype
+    uses_onednn: bool
+
+    def __call__(
+        self, ids: Tensor, positions: Tensor, types: Tensor | None, layout: Layout, wanted: Wanted = "all"
+    ) -> Tensor:
+        """Return ``[tokens, width]``, or ``[texts, width]`` as the layout has the texts, in the model's dtype.
+
+        Args:
+            ids: int64 ``[tokens]``.
+            positions: int64 ``[tokens]``.
+            types: int64 ``[tokens]``; None means 0 throughout.
+            layout: Where each text lies.
+            wanted: The tokens of each text that somebody reads.
+        """
+
+
+class StockBody:
+    """A transformers model as it is, with the packed attention in it.
+
+    Args:
+        model: A backbone in evaluation mode. Its ``attn_implementation`` changes, so nothing else may run it after.
+
+    Raises:
+        NotPackableError: Its attention does not go through transformers' interface.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if not getattr(model, "_supports_attention_backend", False):
+            raise NotPackableError(f"the attention of {type(model).__name__} is outside transformers' interface")
+        attention.register()
+        model.set_attn_implementation(attention.NAME)
+        self._model = model
+        self._some_rows = wrap_last_mlp(model)
+        self._packed = pack_linears(model) if model.device.type == "cpu" else 0
+        self.dtype: torch.dtype = next(model.parameters()).dtype
+        # torch's own linears of half precision are oneDNN's too.
+        self.uses_onednn = model.device.type == "cpu" and (self._packed > 0 or self.dtype != torch.float32)
+        accepted = inspect.signature(model.forward).parameters
+        # No cache of keys and values: nothing is generated.
+        self._options = {"use_cache": False} if "use_cache" in accepted else {}
+        self._has_types = "token_type_ids" in accepted
+
+    def __str__(self) -> str:
+        linears = f", {self._packed} prepacked linears" if self._packed else ""
+        return f"transformers' {type(self._model).__name__} with packed attention{linears}"
+
+    def __call__(
+        self, ids: Tensor, positions: Tensor, types: Tensor | None, layout: Layout, wanted: Wanted = "all"
+    ) -> Tensor:
+        """Return the last hidden state."""
+        typed = {"token_type_ids": types.unsqueeze(0)} if types is not None and self._has_types else {}
+        # The mask of ones keeps decoders from looking for packed texts themselves, which costs a synchronisation.
+        mask = torch.ones(1, len(ids), dtype=torch.bool, device=ids.device)
+        inputs = {"input_ids": ids.unsqueeze(0), "position_ids": positions.unsqueeze(0), "attention_mask": mask}
+        layouts = {attention.LAYOUT: layout}
+        rows = layout.rows(wanted)
+        with needed_rows(rows):
+            output = self._model(**inputs, **typed, **self._options, **layouts)
+        states: Tensor = output.last_hidden_state[0]
+        return states if rows is None else states[rows]
+
+
+class PackedForward:
+    """A model, run on texts behind one another.
+
+    All methods take the token ids of each text, at least one token each, and where the texts have several parts
+    (a query and a passage) the type of each token. They may run in several threads at once.
+
+    Args:
+        body: What runs.
+        positions: How its positions count.
+        device: Where it is.
+        step: See :class:`Layout`; how many tokens, given how many there are.
+    """
+
+    def __init__(
+        self, body: Body, positions: Positions, device: str = "cpu", step: Callable[[int], int] = lambda _: 1
+    ) -> None:
+        self.body = body
+        self._positions = positions
+        self._device = torch.device(device)
+        self._step = step
+
+    def __call__(self, rows: Rows, types: Rows | None = None) -> PackedStates:
+        """Return the vectors of all tokens."""
+        layout, ids, states = self._run(rows, types, "all")
+        return PackedStates(states, ids, layout)
+
+    def mean(self, rows: Rows, types: Rows | None = None) -> Tensor:
+        """Return float32 ``[texts, width]``: the mean over each text's tokens."""
+        return self(rows, types).mean()
+
+    def first(self, rows: Rows, types: Rows | None = None) -> Tensor:
+        """Return float32 ``[texts, width]``: each text's first token; the last layer computes no other."""
+        layout, _, states = self._run(rows, types, "first")
+        return layout.restore(states.float())
+
+    def last(self, rows: Rows, types: Rows | None = None) -> Tensor:
+        """Return float32 ``[texts, width]``: each text's last token; the last layer computes no other."""
+        layout, _, states = self._run(rows, types, "last")
+        return layout.restore(states.float())
+
+    def _run(self, rows: Rows, types: Rows | None, wanted: Wanted) -> tuple[Layout, Tensor, Tensor]:
+        lengths = list(map(len, rows))
+        layout = Layout(lengths, self._device, self._step(sum(lengths)))
+        ids = layout.pack(rows)
+        kinds = layout.pack(types) if types is not None else None
+        return layout, ids, self.body(ids, self._positions(rows, layout), kinds, layout, wanted)
+
+
+class Positions:
+    """How a model numbers the tokens of a text.
+
+    Most count from 0. The RoBERTa family counts from ``padding_idx + 1`` and leaves tokens that are the padding token
+    out, wherever they stand: such a token, which a text may well contain, has the position ``padding_idx``.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.padding = _padding_position(model)
+
+    def __call__(self, rows: Rows, layout: Layout) -> Tensor:
+        """Return int64 ``[tokens]``, as the layout packs them."""
+        if self.padding is None:
+            return layout.positions()
+        if any(self.padding in row for row in rows):
+            return layout.pack([self._numbered(row, self.padding) for row in rows])
+        return layout.positions(self.padding + 1)
+
+    @staticmethod
+    def _numbered(row: Sequence[int], padding: int) -> list[int]:
+        tokens = torch.tensor(row) != padding
+        numbers: list[int] = (tokens.cumsum(0) * tokens + padding).tolist()
+        return numbers
+
+
+def _padding_position(model: torch.nn.Module) -> int | None:
+    """Return the position of padding tokens, for models whose table of positions has a row for them."""
+    tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
+    found = (table.padding_idx for table in tables if isinstance(table, torch.nn.Embedding))
+    return next((index for index in found if index is not None), None)
