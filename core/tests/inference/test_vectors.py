@@ -106,7 +106,7 @@ def test_float16_weights_are_computed_with_in_float32(tiny, half, reference, use
 
 def test_use_fp16_is_for_accelerators(flag_model, checkpoint):
     found = FlagModel(str(checkpoint("bert")), use_fp16=False, devices="cpu").encode(TEXTS)
-    assert found.tolist() == flag_model("bert").encode(TEXTS).tolist()
+    assert np.abs(found - flag_model("bert").encode(TEXTS)).max() <= 1e-6
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

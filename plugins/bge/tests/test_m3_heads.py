@@ -83,7 +83,7 @@ def test_missing_heads_are_missed_only_when_asked_for(m3, m3_folder, missing):
     for option in missing:
         (m3_folder / FILES[option]).unlink()
     model = load(m3_folder)
-    assert np.array_equal(model.encode("the river")["dense_vecs"], m3.encode("the river")["dense_vecs"])
+    assert np.allclose(model.encode("the river")["dense_vecs"], m3.encode("the river")["dense_vecs"], rtol=0, atol=1e-6)
     for option, file in FILES.items():
         if option in missing:
             with pytest.raises(CheckpointError, match=rf"has no {file}.*Copy that file.*return_dense=True alone"):
@@ -180,7 +180,7 @@ def test_the_heads_of_a_hub_model_are_fetched(m3_folder, monkeypatch, m3):
     model = M3Embedder("acme/m3", devices="cpu", cache_dir="/cache", revision="main", token="secret")
     options = {"cache_dir": "/cache", "revision": "main", "token": "secret"}
     assert ("acme/m3", options, ("sparse_linear.pt", "colbert_linear.pt")) in asked
-    assert np.array_equal(model.encode("river")["dense_vecs"], m3.encode("river")["dense_vecs"])
+    assert np.allclose(model.encode("river")["dense_vecs"], m3.encode("river")["dense_vecs"], rtol=0, atol=1e-6)
     assert b"secret" not in pickle.dumps(model)
 
 
@@ -189,7 +189,8 @@ def test_the_auto_model_knows_it_by_name(m3, m3_folder):
     model = FlagAutoModel.from_finetuned(str(folder), devices="cpu", return_sparse=True)
     assert type(model) is M3Embedder
     assert model.query_max_length == model.passage_max_length == 8192
-    assert model.encode("the river")["lexical_weights"] == m3.encode("the river", return_sparse=True)["lexical_weights"]
+    expected = m3.encode("the river", return_sparse=True)["lexical_weights"]
+    assert model.encode("the river")["lexical_weights"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_local_model_asks_no_hub(m3_folder, monkeypatch):

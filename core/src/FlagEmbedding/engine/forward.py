@@ -9,10 +9,31 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from FlagEmbedding.engine import pooling
+
+
+class TokenVectors(Protocol):
+    """The token vectors of one batch, to be read by text: float32, one row a text, in the order of the rows.
+
+    A forward may compute no more than what is read, so a head reads once; :meth:`padded` is everything.
+    """
+
+    def first(self) -> Tensor:
+        """Return ``[texts, width]``: each text's first token."""
+
+    def last(self) -> Tensor:
+        """Return ``[texts, width]``: each text's last token."""
+
+    def mean(self) -> Tensor:
+        """Return ``[texts, width]``: the mean over each text's tokens."""
+
+    def padded(self) -> Hidden:
+        """Return everything, as rectangles."""
+
 
 @dataclass(frozen=True)
 class Hidden:
-    """The token vectors of one batch.
+    """The token vectors of one batch as rectangles: :class:`TokenVectors` in the form that pooling functions take.
 
     Attributes:
         states: float32 ``[texts, tokens, width]``.
@@ -24,6 +45,22 @@ class Hidden:
     mask: Tensor
     ids: Tensor
 
+    def first(self) -> Tensor:
+        """Return each text's first token, wherever the padding is."""
+        return pooling.cls(self.states, self.mask)
+
+    def last(self) -> Tensor:
+        """Return each text's last token, wherever the padding is."""
+        return pooling.last_token(self.states, self.mask)
+
+    def mean(self) -> Tensor:
+        """Return the mean over each text's tokens, padding left out."""
+        return pooling.mean(self.states, self.mask)
+
+    def padded(self) -> Hidden:
+        """Return itself."""
+        return self
+
 
 Row_contra = TypeVar("Row_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -33,7 +70,7 @@ class Forward(Protocol[Row_contra, Out_co]):
     """What the engine needs of a model: rows of token ids in, something of the batch out. The seam for other ways."""
 
     def __call__(self, rows: Sequence[Row_contra], /) -> Out_co:
-        """Return what the head reads: :class:`Hidden` of most models."""
+        """Return what the head reads: :class:`TokenVectors` of most models."""
 
 
 def padded(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.forward import PaddedForward
 from FlagEmbedding.engine.limits import check_vocabulary, position_limit
 from FlagEmbedding.engine.precision import compute_dtype
+from FlagEmbedding.engine.running import TextForward, fastest
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +23,20 @@ _DEFAULT_MAX_LENGTH = 8192
 
 
 class LoadedModel:
-    """Loads a checkpoint, and knows the device it is on. The contract beside it has set the attributes named here."""
+    """Loads a checkpoint, and knows the device it is on. The contract beside it has set the attributes named here.
+
+    Attributes:
+        engine: What runs, in words: ``"lean packed encoder of 12 layers, ..."``, or why it is padded batches.
+    """
 
     unused_weights: ClassVar[tuple[str, ...]] = ()
     """Prefixes of weights that checkpoints of this class may hold for another use; any other one is an error."""
 
     extra_files: ClassVar[tuple[str, ...]] = ()
     """Patterns of files that this class reads beside the weights, so that they are fetched with them."""
+
+    packs: bool = True
+    """Whether the network may be run in another way than it was written; False for classes that call it themselves."""
 
     model_name_or_path: str
     target_devices: list[str]
@@ -39,24 +49,46 @@ class LoadedModel:
         Raises:
             CheckpointError: Files are missing, damaged, or do not fit together.
         """
-        checkpoint = Checkpoint(
+        self._checkpoint = checkpoint = Checkpoint(
             str(self.model_name_or_path),
             trust_remote_code=trust_remote_code,
             hub_options=hub_options,
             extra_files=self.extra_files,
         )
+        self._attention = attn_implementation
+        self.packs = self.packs and attn_implementation is None and not trust_remote_code
         device = self.target_devices[0]
-        config = self._load_config(checkpoint)
-        config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
+        self._config = self._load_config(checkpoint)
+        self._config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
         tokenizer = self._load_tokenizer(checkpoint)
-        dtype = compute_dtype(device, self.use_fp16, self.use_bf16)
-        self.model: Any = self._load_model(checkpoint, config, dtype, attn_implementation)
-        check_vocabulary(checkpoint.source, self.model, tokenizer)
-        self._limit = position_limit(self.model)
         self._pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        self._dtype = compute_dtype(device, self.use_fp16, self.use_bf16)
+        network = self._load_network()
+        check_vocabulary(checkpoint.source, network, tokenizer)
+        self._limit = position_limit(network)
         self._set_tokenizer(checkpoint.source, tokenizer)
-        self._place(device)
-        logger.info("loaded %r: %s, %s, on %s", checkpoint.source, config.model_type, self.model.dtype, device)
+        self._place(device, network)
+        logger.info(
+            "loaded %r: %s, %s, on %s, %s", checkpoint.source, self._config.model_type, self._dtype, device, self.engine
+        )
+
+    @property
+    def model(self) -> Any:
+        """The network, for the caller.
+
+        From then on it is what runs, in padded batches, so that whatever the caller changes in it counts. Until it is
+        asked for there may be none: the engine keeps the weights in the form that is fastest, once.
+        """
+        if self._network is None:
+            logger.info("the network of %r is handed out: it runs in padded batches now", self.model_name_or_path)
+            self.packs = False
+            self._place(self._device, self._load_network())
+        return self._network
+
+    @model.setter
+    def model(self, network: Any) -> None:
+        self.packs = False
+        self._place(self._device, network)
 
     def _load_config(self, checkpoint: Checkpoint) -> Any:
         """Return the model's configuration; a class whose checkpoints need theirs changed overrides this."""
@@ -65,6 +97,10 @@ class LoadedModel:
     def _load_tokenizer(self, checkpoint: Checkpoint) -> Any:
         """Return the tokenizer; a class that asks more of it than it was saved with overrides this."""
         return checkpoint.load_tokenizer()
+
+    def _load_network(self) -> Any:
+        # A copy: what runs a model in another way says so in its configuration.
+        return self._load_model(self._checkpoint, copy.deepcopy(self._config), self._dtype, self._attention)
 
     def _load_model(self, checkpoint: Checkpoint, config: Any, dtype: torch.dtype, attention: str | None) -> Any:
         """Return the network on the CPU; the backbone alone, unless a class needs more."""
@@ -86,8 +122,35 @@ class LoadedModel:
     def _move_to(self, device: str) -> None:
         """Put the model on ``device``, if it is elsewhere."""
         if device != self._device:
-            self._place(device)
+            self._place(device, self._load_network() if self._network is None else self._network)
 
-    def _place(self, device: str) -> None:
+    def _place(self, device: str, network: Any) -> None:
         self._device = device
-        self.model.to(device)
+        self._network = network.to(device)
+        self._set_up(network)
+
+    @abstractmethod
+    def _set_up(self, network: Any) -> None:
+        """Prepare what runs, once the network is on ``_device``."""
+
+    def _fastest(self, backbone: Any) -> TextForward:
+        """Return the forward of a backbone; where that has taken it over, the network is let go."""
+        forward: TextForward
+        if self.packs:
+            forward, self.engine, taken = fastest(backbone, self._pad_id, self._device)
+            self._network = None if taken else self._network
+            return forward
+        self.engine = "padded batches"
+        forward = PaddedForward(backbone, self._pad_id, self._device)
+        return forward
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what runs: it is set up anew from the checkpoint's files, or from the network that was changed."""
+        return {name: value for name, value in vars(self).items() if name not in self.set_up_anew}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._place(self._device, self._load_network() if self._network is None else self._network)
+
+    set_up_anew: ClassVar[tuple[str, ...]] = ("_forward", "_engine", "_vocabulary")
+    """Attributes that :meth:`_set_up` makes."""

@@ -107,13 +107,19 @@ def peft(monkeypatch):
     """A stand-in for the package; the paths that it was asked for."""
     paths = []
 
-    def load(model, path):
+    def read(path):
         paths.append(path)
         if isinstance(path, Exception):
             raise path
+        return SimpleNamespace(task_type="CAUSAL_LM")
+
+    def load(model, path, config):
+        assert (path, config.task_type) == (paths[-1], None)  # with its type, peft wants to generate text
         return Merging(model)
 
-    monkeypatch.setitem(sys.modules, "peft", SimpleNamespace(PeftModel=SimpleNamespace(from_pretrained=load)))
+    package = {"PeftConfig": read, "PeftModel": load}
+    classes = {name: SimpleNamespace(from_pretrained=function) for name, function in package.items()}
+    monkeypatch.setitem(sys.modules, "peft", SimpleNamespace(**classes))
     return paths
 
 
@@ -127,7 +133,7 @@ def test_an_adapter_is_merged(path, peft, plain_language_model):
     assert not any(weight.requires_grad for weight in model.model.parameters())
 
 
-@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, RuntimeError])
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError])
 @pytest.mark.usefixtures("peft")
 def test_an_adapter_that_cannot_be_loaded(error):
     cause = error("no adapter_config.json")

@@ -120,16 +120,18 @@ def test_from_which_end(tiny, tmp_path, plain_classifier, side):
     ],
 )
 def test_how_many_pairs_were_cut_is_said_once(reranker, caplog, options, length):
+    model = reranker("bert")
     caplog.set_level(logging.INFO, "FlagEmbedding")
-    reranker("bert").compute_score([PAIR, ("one", "river"), (PAIR[0], PAIR[1][:-1])], **options)
+    model.compute_score([PAIR, ("one", "river"), (PAIR[0], PAIR[1][:-1])], **options)
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("2 of 3 ")
     assert line.endswith(f"pairs were cut to {length} tokens")
 
 
 def test_nothing_is_said_when_nothing_was_cut(reranker, caplog):
+    model = reranker("bert")
     caplog.set_level(logging.DEBUG, "FlagEmbedding")
-    reranker("bert").compute_score([PAIR, ("one", "river")])
+    model.compute_score([PAIR, ("one", "river")])
     assert caplog.messages == []
 
 

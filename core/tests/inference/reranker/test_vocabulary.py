@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from FlagEmbedding.inference.reranker.vocabulary import vocabulary_rows
+from FlagEmbedding.inference.reranker.vocabulary import VocabularyRows
 
 STATES = torch.tensor([[1.0, 2.0], [3.0, -1.0]])
 WEIGHT = torch.tensor([[1.0, 0.0], [0.5, 0.25], [0.0, 1.0], [2.0, 2.0]])
@@ -28,7 +28,7 @@ def model(dtype=torch.float32, bias=None, **config):
 
 
 def rows(tokens, **options):
-    return vocabulary_rows(model(**options), STATES, tokens).tolist()
+    return VocabularyRows(model(**options), tokens, alone=True)(STATES).tolist()
 
 
 @pytest.mark.parametrize(
@@ -62,5 +62,14 @@ def test_none_of_them_where_the_configuration_says_so():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_float32_comes_out_of_half_precision(dtype):
-    found = vocabulary_rows(model(dtype), STATES, [3])
+    found = VocabularyRows(model(dtype), [3], alone=False)(STATES)
     assert (found.dtype, found.tolist()) == (torch.float32, [[6.0], [4.0]])
+
+
+@pytest.mark.parametrize(("alone", "expected"), [(True, [[6.0], [4.0]]), (False, [[12.0], [8.0]])])
+def test_what_becomes_of_the_model_counts_unless_the_rows_stand_alone(alone, expected):
+    whole = model()
+    vocabulary = VocabularyRows(whole, [3], alone=alone)
+    with torch.no_grad():
+        whole.get_output_embeddings().weight.mul_(2)
+    assert vocabulary(STATES).tolist() == expected

@@ -42,6 +42,9 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
         ConfigError: A format has not as many ``{}`` as it must.
     """
 
+    packs = False  # queries run after the keys and values of their examples
+    set_up_anew = (*BaseLLMEmbedder.set_up_anew, "_query_engine")
+
     def __init__(
         self,
         model_name_or_path: str,
@@ -146,8 +149,8 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
         engine = engine_on(device or self.target_devices[0])
         return self._encode_on(engine, sentences, batch_size, max_length, convert_to_numpy, kwargs)
 
-    def _place(self, device: str) -> None:
-        super()._place(device)
+    def _set_up(self, network: Any) -> None:
+        super()._set_up(network)
         self._query_engine = None
 
     def _query_engine_on(self, device: str) -> TextEngine:

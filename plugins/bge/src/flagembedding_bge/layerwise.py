@@ -40,6 +40,8 @@ class LayerWiseLLMReranker(BaseLLMReranker):
         OptionError: A layer has no head, or another option is unknown or out of range.
     """
 
+    packs = False
+
     def __init__(
         self,
         model_name_or_path: str,
@@ -112,6 +114,10 @@ class LayerWiseLLMReranker(BaseLLMReranker):
                 f"tokenizer_config.json."
             )
         self._start = [tokenizer.bos_token_id]
+
+    def _set_up(self, network: Any) -> None:
+        """Run the network as it is: it computes no more than the layers that a call asks for."""
+        self.engine = f"{type(network).__name__} in padded batches"
 
     def _scoring(
         self,

@@ -46,6 +46,8 @@ class LightweightLLMReranker(BaseLLMReranker):
 
     default_prompt = "Predict whether passage B contains an answer to query A."
 
+    packs = False
+
     def __init__(
         self,
         model_name_or_path: str,
@@ -105,6 +107,10 @@ class LightweightLLMReranker(BaseLLMReranker):
         """Return the network with its heads, the adapter merged into it."""
         model = checkpoint.load_model(CostWiseGemma, config, dtype, attention, self.unused_weights)
         return with_adapter(model, self.peft_path)
+
+    def _set_up(self, network: Any) -> None:
+        """Run the network as it is: it computes no more than the layers that a call asks for."""
+        self.engine = f"{type(network).__name__} in padded batches"
 
     def _scoring(  # type: ignore[override]  # each class has options of its own
         self,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from FlagEmbedding.abc.inference.embedder import Texts
-from FlagEmbedding.engine.forward import Hidden
 from FlagEmbedding.errors import OptionError
 from FlagEmbedding.inference.embedder.dense import DenseEmbedder
 from FlagEmbedding.spelling import reject_unknown_options
@@ -20,7 +19,6 @@ _NAMED_OPTIONS = ("batch_size", "device", "instruction", "instruction_format", "
 class M3Encoding(DenseEmbedder):
     """The encode methods of an M3 model; :class:`~flagembedding_bge.m3.M3Embedder` loads one."""
 
-    model: m3_model.M3Model
     return_dense: bool
     return_sparse: bool
     return_colbert_vecs: bool
@@ -135,6 +133,10 @@ class M3Encoding(DenseEmbedder):
         )
         return sink.result(as_numpy=kwargs.get("convert_to_numpy", True))
 
+    def _set_up(self, network: m3_model.M3Model) -> None:
+        self._sparse, self._colbert = network.sparse_linear, network.colbert_linear
+        super()._set_up(network.model)
+
     def first_row(self, rows: dict[str, Any]) -> dict[str, Any]:
         """Return each kind's result for the only text."""
         return {kind: None if values is None else values[0] for kind, values in rows.items()}
@@ -147,15 +149,15 @@ class M3Encoding(DenseEmbedder):
 
     def _heads(
         self, wanted: tuple[bool, bool, bool], width: int, colbert_width: int | None
-    ) -> dict[str, Callable[[Hidden], Any]]:
+    ) -> dict[str, Callable[[Any], Any]]:
         dense, sparse, colbert = wanted
-        heads: dict[str, Callable[[Hidden], Any]] = {}
+        heads: dict[str, Callable[[Any], Any]] = {}
         if dense:
             heads[m3_outputs.DENSE] = functools.partial(self._vectors, width=width)
         if sparse:
-            heads[m3_outputs.LEXICAL] = m3_outputs.LexicalHead(self.model.head(m3_model.SPARSE), self._unused_tokens)
+            heads[m3_outputs.LEXICAL] = m3_outputs.LexicalHead(m3_model.present(self._sparse), self._unused_tokens)
         if colbert:
-            linear, normalize = self.model.head(m3_model.COLBERT), self.normalize_embeddings
+            linear, normalize = m3_model.present(self._colbert), self.normalize_embeddings
             heads[m3_outputs.MULTI] = m3_outputs.MultiVectorHead(linear, colbert_width, normalize=normalize)
         if not heads:
             raise OptionError(f"nothing is asked for: give one of {', '.join(m3_outputs.KIND_OPTIONS)} as True.")

@@ -66,9 +66,7 @@ class M3Model(torch.nn.Module):
             CheckpointError: The checkpoint has none.
         """
         head: Head = getattr(self, name)
-        if isinstance(head, MissingHead):
-            raise head.error()
-        return head
+        return present(head)
 
     def get_input_embeddings(self) -> Any:
         """Return the backbone's table of token vectors."""
@@ -83,6 +81,17 @@ class M3Model(torch.nn.Module):
     def dtype(self) -> Any:
         """The backbone's dtype."""
         return self.model.dtype
+
+
+def present(head: Head) -> torch.nn.Linear:
+    """Return a head.
+
+    Raises:
+        CheckpointError: The checkpoint has none.
+    """
+    if isinstance(head, MissingHead):
+        raise head.error()
+    return head
 
 
 def add_heads(backbone: Any, folder: Path, source: str, colbert_dim: int) -> M3Model:

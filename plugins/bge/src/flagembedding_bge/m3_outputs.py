@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from FlagEmbedding.engine.forward import Hidden
+from FlagEmbedding.engine.forward import Hidden, TokenVectors
 from FlagEmbedding.engine.outputs import DenseSink, Sink
 
 DENSE, LEXICAL, MULTI = "dense_vecs", "lexical_weights", "colbert_vecs"
@@ -77,11 +77,12 @@ class MultiVectorHead:
 class JointHead:
     """Several heads on one forward."""
 
-    def __init__(self, heads: Mapping[str, Callable[[Hidden], Any]]) -> None:
+    def __init__(self, heads: Mapping[str, Callable[[Any], Any]]) -> None:
         self._heads = heads
 
-    def __call__(self, hidden: Hidden) -> dict[str, Any]:
-        """Return the rows of each head by its name."""
+    def __call__(self, vectors: TokenVectors) -> dict[str, Any]:
+        """Return the rows of each head by its name; a dense head alone reads no more tokens than it needs."""
+        hidden = vectors if [*self._heads] == [DENSE] else vectors.padded()
         return {name: head(hidden) for name, head in self._heads.items()}
 
 

@@ -53,6 +53,8 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
         OptionError: It knows no such domain, or none at all.
     """
 
+    packs = False  # each call names the domain
+
     def __init__(
         self,
         model_name_or_path: str,

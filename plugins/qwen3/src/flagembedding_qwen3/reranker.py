@@ -8,14 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from FlagEmbedding.engine.devices import DeviceLike
-from FlagEmbedding.engine.forward import Hidden
+from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.pair_tokens import PairIds, check_room
 from FlagEmbedding.engine.pairs import Pair
-from FlagEmbedding.engine.pooling import last_token
 from FlagEmbedding.engine.tokenizing import Tokens, bare_backend
 from FlagEmbedding.errors import CheckpointError, OptionError
 from FlagEmbedding.inference.reranker.decoder_only.base import BaseLLMReranker
-from FlagEmbedding.inference.reranker.vocabulary import vocabulary_rows
 
 _BEFORE = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and the Instruct "
@@ -89,8 +87,8 @@ class Qwen3Reranker(BaseLLMReranker):
     def _set_tokenizer(self, source: str, tokenizer: Any) -> None:
         super()._set_tokenizer(source, tokenizer)
         self._backend = bare_backend(tokenizer)
-        self._answers = [tokenizer.convert_tokens_to_ids(answer) for answer in ("yes", "no")]
-        if None in self._answers or tokenizer.unk_token_id in self._answers:
+        self._yes_and_no = [tokenizer.convert_tokens_to_ids(answer) for answer in ("yes", "no")]
+        if None in self._yes_and_no or tokenizer.unk_token_id in self._yes_and_no:
             raise CheckpointError(
                 f"the tokenizer of {source!r} has no tokens 'yes' and 'no', so it is not a Qwen3 reranker's."
             )
@@ -108,9 +106,12 @@ class Qwen3Reranker(BaseLLMReranker):
         rows = [PairIds([*before, *ids[:room], *after], len(before), min(len(ids), room)) for ids in asked]
         return Tokens(rows, sum(len(ids) > room for ids in asked), max_length)
 
-    def _yes(self, hidden: Hidden) -> Tensor:
+    def _answers(self) -> list[int]:
+        return self._yes_and_no
+
+    def _yes(self, hidden: TokenVectors) -> Tensor:
         """Return the logit of "yes" less that of "no" at each row's last token, float32 ``[rows, 1]``."""
-        yes, no = vocabulary_rows(self.model, last_token(hidden.states, hidden.mask), self._answers).unbind(dim=1)
+        yes, no = self._vocabulary(hidden.last()).unbind(dim=1)
         return (yes - no).unsqueeze(1)
 
 

@@ -10,17 +10,18 @@ from torch import Tensor
 
 from FlagEmbedding.abc.inference import AbsEmbedder
 from FlagEmbedding.abc.inference.options import check_count
-from FlagEmbedding.engine.forward import Hidden, PaddedForward
+from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.outputs import DenseSink
 from FlagEmbedding.engine.pooling import PoolingFunction
 from FlagEmbedding.engine.runner import Engine
+from FlagEmbedding.engine.running import pooled
 from FlagEmbedding.engine.tokenizing import TextTokenizer
 from FlagEmbedding.errors import ModelClassError, OptionError
 from FlagEmbedding.inference.loaded import LoadedModel
 from FlagEmbedding.references import POOLING_FUNCTIONS
 from FlagEmbedding.spelling import reject_unknown_options
 
-TextEngine: TypeAlias = Engine[str, list[int], Hidden]
+TextEngine: TypeAlias = Engine[str, list[int], TokenVectors]
 """Texts in, token vectors of a batch out."""
 
 # What a call may say: to the template of encode, and to encode_single_device.
@@ -81,8 +82,7 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
     @property
     def dimension(self) -> int:
         """Length of the vectors, before any truncation."""
-        config: Any = self.model.config
-        width: int = config.get_text_config().hidden_size
+        width: int = self._config.get_text_config().hidden_size
         return width
 
     def encode_single_device(
@@ -139,14 +139,14 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         )
         return sink.vectors.numpy() if convert_to_numpy else sink.vectors
 
-    def _vectors(self, hidden: Hidden, width: int) -> Tensor:
-        pooled = self._pool(hidden.states, hidden.mask)
-        if pooled.shape != (len(hidden.states), self.dimension):
+    def _vectors(self, hidden: TokenVectors, width: int) -> Tensor:
+        rows = pooled(self._pool, hidden)
+        if rows.ndim != 2 or rows.shape[1] != self.dimension:  # noqa: PLR2004 - a table
             raise OptionError(
-                f"the pooling {self.pooling_method!r} made {tuple(pooled.shape)} of {tuple(hidden.states.shape)}; it "
-                f"should give one vector of {self.dimension} a text."
+                f"the pooling {self.pooling_method!r} made {tuple(rows.shape)}; it should give one vector of "
+                f"{self.dimension} a text."
             )
-        vectors = pooled[:, :width]
+        vectors = rows[:, :width]
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
     def _check_dimension(self, truncate_dim: int | None) -> int:
@@ -159,9 +159,8 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         self._move_to(device)
         return self._engine
 
-    def _place(self, device: str) -> None:
-        super()._place(device)
-        self._engine: TextEngine = Engine(self._tokenizer, PaddedForward(self.model, self._pad_id, device), device)
+    def _set_up(self, network: Any) -> None:
+        self._engine: TextEngine = Engine(self._tokenizer, self._fastest(network), self._device)
 
 
 def _pooling_function(pooling: str | PoolingFunction) -> PoolingFunction:

@@ -9,21 +9,37 @@ import torch
 from torch import Tensor
 
 
-def vocabulary_rows(model: Any, states: Tensor, tokens: Sequence[int]) -> Tensor:
-    """Return the logits of ``tokens``.
+class VocabularyRows:
+    """The output embedding of a language model, for a few tokens alone.
 
     Args:
-        model: A transformers language model with an output embedding.
-        states: float32 ``[rows, width]``, the last hidden states of some positions.
+        model: A transformers language model.
         tokens: Ids.
-
-    Returns:
-        float32 ``[rows, len(tokens)]``, soft-capped or scaled where the model's configuration says so.
+        alone: Keep only these rows of it, as they are now; otherwise what becomes of the model counts.
     """
-    head, config = model.get_output_embeddings(), model.config.get_text_config()
-    bias = None if head.bias is None else head.bias[list(tokens)]
-    logits = torch.nn.functional.linear(states.to(head.weight.dtype), head.weight[list(tokens)], bias).float()
-    logits = logits / (getattr(config, "logits_scaling", None) or 1.0)  # Granite
-    logits = logits * (getattr(config, "logit_scale", None) or 1.0)  # Cohere
-    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
-    return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    def __init__(self, model: Any, tokens: Sequence[int], *, alone: bool) -> None:
+        head, config = model.get_output_embeddings(), model.config.get_text_config()
+        self._tokens = list(tokens)
+        self._head = None if alone else head
+        self._rows = self._read(head)
+        self._cap: float | None = getattr(config, "final_logit_softcapping", None)  # Gemma 2
+        divisor = getattr(config, "logits_scaling", None) or 1.0  # Granite
+        self._scale: float = (getattr(config, "logit_scale", None) or 1.0) / divisor  # Cohere
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Return the logits of the tokens, soft-capped and scaled as the model's configuration says.
+
+        Args:
+            states: float32 ``[rows, width]``, the last hidden states of some positions.
+
+        Returns:
+            float32 ``[rows, tokens]``.
+        """
+        weight, bias = self._rows if self._head is None else self._read(self._head)
+        logits = torch.nn.functional.linear(states.to(weight.dtype), weight, bias).float() * self._scale
+        return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
+
+    def _read(self, head: Any) -> tuple[Tensor, Tensor | None]:
+        """Return copies of the tokens' weights, ``[tokens, width]``, and biases, ``[tokens]``."""
+        return head.weight[self._tokens], None if head.bias is None else head.bias[self._tokens]

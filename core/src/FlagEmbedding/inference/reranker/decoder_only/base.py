@@ -12,14 +12,13 @@ from transformers import AutoModelForCausalLM
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.devices import DeviceLike
-from FlagEmbedding.engine.forward import Hidden, PaddedForward
+from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.pair_tokens import Frame, PairIds, PairTokenizer, check_room, only_second
 from FlagEmbedding.engine.pairs import Pair
-from FlagEmbedding.engine.pooling import last_token
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.inference.reranker.adapter import with_adapter
 from FlagEmbedding.inference.reranker.pairwise import PairReranker, Scoring
-from FlagEmbedding.inference.reranker.vocabulary import vocabulary_rows
+from FlagEmbedding.inference.reranker.vocabulary import VocabularyRows
 
 _SEPARATOR = "\n"
 
@@ -109,10 +108,9 @@ class BaseLLMReranker(PairReranker):
         use_dataloader: bool = False,  # noqa: ARG002 - programs say it; tokenising takes no worker processes here
         num_workers: int | None = None,  # noqa: ARG002 - likewise
     ) -> Scoring:
-        forward = PaddedForward(self.model.base_model, self._pad_id, self._device)
         return Scoring(
             functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
-            lambda rows: forward([row.ids for row in rows]),
+            lambda rows: self._forward([row.ids for row in rows]),
             self._yes,
         )
 
@@ -134,9 +132,17 @@ class BaseLLMReranker(PairReranker):
         room = max_length + len(frame.end) - len(frame.start) - len(frame.middle)
         return room if self._limit is None else min(room, self._limit - len(frame))
 
-    def _yes(self, hidden: Hidden) -> Tensor:
+    def _set_up(self, network: Any) -> None:
+        self._forward = self._fastest(network.base_model)
+        self._vocabulary = VocabularyRows(network, self._answers(), alone=self._network is None)
+
+    def _answers(self) -> list[int]:
+        """Return the tokens whose logits are read."""
+        return [self.yes_loc]
+
+    def _yes(self, hidden: TokenVectors) -> Tensor:
         """Return the logit of "Yes" at each row's last token, float32 ``[rows, 1]``."""
-        return vocabulary_rows(self.model, last_token(hidden.states, hidden.mask), [self.yes_loc])
+        return self._vocabulary(hidden.last())
 
 
 FlagLLMReranker = BaseLLMReranker

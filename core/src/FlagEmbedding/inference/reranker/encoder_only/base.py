@@ -11,8 +11,10 @@ from torch import Tensor
 from transformers import AutoModelForSequenceClassification
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.classifier import PaddedClassifier, pack_classifier
 from FlagEmbedding.engine.devices import DeviceLike
-from FlagEmbedding.engine.forward import padded
+from FlagEmbedding.engine.forward import Forward
+from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.pair_tokens import (
     LONGEST_FIRST,
     ONLY_SECOND,
@@ -99,12 +101,12 @@ class BaseReranker(PairReranker):
         super()._set_tokenizer(source, tokenizer)
         # Some tokenizers number the parts for models that have one kind of token, or were trained without them.
         typed = "token_type_ids" in tokenizer.model_input_names and (
-            (getattr(self.model.config, "type_vocab_size", 0) or 0) > 1
+            (getattr(self._config, "type_vocab_size", 0) or 0) > 1
         )
         self._frame, numbered = template_frame(source, tokenizer, typed)
         self._typed = typed and numbered
         self._pairs = PairTokenizer(tokenizer)
-        config = self.model.config.get_text_config()
+        config = self._config.get_text_config()
         if config.pad_token_id is None:
             config.pad_token_id = tokenizer.pad_token_id
         if config.pad_token_id is None:
@@ -114,7 +116,7 @@ class BaseReranker(PairReranker):
     def _scoring(self, query_max_length: int | None, *, truncation: str | None = None) -> Scoring:
         rule = self.truncation if truncation is None else _check_truncation(truncation)
         tokenize = functools.partial(self._tokenized, query_max_length=query_max_length, truncation=rule)
-        return Scoring(tokenize, self._logits, lambda logits: logits)
+        return Scoring(tokenize, self._forward, lambda logits: logits)
 
     def _tokenized(
         self, pairs: Sequence[Pair], max_length: int, *, query_max_length: int | None, truncation: str
@@ -126,17 +128,23 @@ class BaseReranker(PairReranker):
         )
         return self._pairs(pairs, self._frame, truncate, max_length)
 
-    def _logits(self, rows: Sequence[PairIds], /) -> Tensor:
-        """Return the label's logit, float32 ``[rows, 1]``."""
-        device = torch.device(self._device)
-        ids, mask = padded([row.ids for row in rows], self._pad_id, device)
-        inputs = {"input_ids": ids, "attention_mask": mask.long()}
-        if self._typed:
-            before = torch.tensor([row.before for row in rows], device=device).unsqueeze(1)
-            positions = torch.arange(ids.shape[1], device=device)
-            inputs["token_type_ids"] = ((positions >= before) & mask).long()
-        logits: Tensor = self.model(**inputs).logits
-        return logits.float()
+    def _set_up(self, network: Any) -> None:
+        network.config.get_text_config().pad_token_id = self._pad_id
+        plain = PaddedClassifier(network, self._pad_id, self._device, typed=self._typed)
+        self._forward: Forward[PairIds, Tensor] = plain
+        self.engine = "padded batches"
+        if self.packs:
+            self._pack(network, plain)
+
+    def _pack(self, network: Any, plain: PaddedClassifier) -> None:
+        try:
+            self._forward = packed = pack_classifier(network, plain)
+        except NotPackableError as error:
+            self.packs = False
+            self._place(self._device, self._load_network())
+            self.engine = f"padded batches ({error})"
+        else:
+            self.engine, self._network = str(packed), None
 
 
 def _check_truncation(truncation: str) -> str:
