@@ -3,7 +3,8 @@
 #   make test            all tests
 #   make lint            style, types, and the direction of imports
 #   make wheels          build every distribution, install it into a fresh environment, try it there
-#   make bench           timings, side by side
+#   make bench           timings, side by side with other packages, each in an environment of its own (the first time
+#                        some 7 minutes and 10 GB, then 45 minutes; BENCH="--quick" for a short run)
 #   make parity          our vectors beside those of FlagEmbedding 1.4.2
 #   make generate        rewrite the files that are generated from the plugins
 
@@ -44,6 +45,8 @@ wheels: $(VENV)/.developing
 
 bench: $(VENV)/.developing
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/reranker_memory.py
+	$(BIN)/python benchmarks/compare.py $(BENCH)
 
 parity: $(VENV)/.developing
 	$(BIN)/python benchmarks/parity/compare.py
@@ -66,4 +69,4 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-wheels .venv-upstream dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-wheels .venv-upstream .venv-upstream-135 .venv-bench-* .bench-cache dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""What ``benchmarks/compare.py`` is made of. It imports no torch and no peer: those live in their environments."""
