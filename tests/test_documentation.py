@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 import torch
 
 from FlagEmbedding.engine.pair_tokens import longest_first, only_second
+from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
 from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
 from FlagEmbedding.plugins.manager import PluginManager
 from FlagEmbedding.references import load_reference
 
 ROOT = Path(__file__).resolve().parent.parent
+MAPPINGS: dict[str, Any] = {"embedders": AUTO_EMBEDDER_MAPPING, "rerankers": AUTO_RERANKER_MAPPING}
 READMES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/README.md"))
 PAGES = ["README.md", "core/README.md", "docs/rerankers.md", *READMES]
 
@@ -27,7 +30,18 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"(?s)```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"))
 
 
+@pytest.fixture
+def own_models() -> Iterator[None]:
+    """Forget what a page registers."""
+    before = {name: set(mapping) for name, mapping in MAPPINGS.items()}
+    yield
+    for name, mapping in MAPPINGS.items():
+        for model in set(mapping) - before[name]:
+            del mapping[model]
+
+
 @pytest.mark.parametrize("page", PAGES)
+@pytest.mark.usefixtures("own_models")
 def test_the_python_blocks_run(page: str, tiny_hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
     code = blocks(page, "python")
     assert code

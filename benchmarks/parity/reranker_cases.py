@@ -2,8 +2,8 @@
 
 FlagEmbedding 1.4.2's cross-encoder cuts query and passage as ids; on transformers 5 it then writes both out as text and
 tokenises that again. Tokens that do not survive this (unknown characters in a sentencepiece vocabulary) become others,
-and a passage that is empty loses its separators. Ours puts the ids together, as 1.4.2 itself does on transformers 4. Such
-texts are shown apart: ours is held to the rule, upstream's distance is printed and not counted.
+and a passage that is empty loses its separators. Ours puts the ids together, as 1.4.2 itself does on transformers 4.
+Such texts are shown apart: ours is held to the rule, upstream's distance is printed and not counted.
 """
 
 from __future__ import annotations
