@@ -124,3 +124,22 @@ PICKLED = ["FlagAutoModel", "FlagModel", "EmbedderConfig", "FlagAutoReranker", "
 @pytest.mark.parametrize("name", PICKLED)
 def test_public_classes_can_be_pickled(name: str) -> None:
     assert pickle.loads(pickle.dumps(getattr(FlagEmbedding, name))) is getattr(FlagEmbedding, name)
+
+
+@pytest.mark.parametrize(
+    ("facade", "name"),
+    [
+        ("FlagEmbedding.inference", "BGEM3FlagModel"),
+        ("FlagEmbedding.inference", "LayerWiseFlagLLMReranker"),
+        ("FlagEmbedding.inference.embedder", "FlagICLModel"),
+        ("FlagEmbedding.inference.reranker", "LightWeightFlagLLMReranker"),
+    ],
+)
+def test_what_plugins_export_is_there_too_as_programs_import_it(facade: str, name: str) -> None:
+    assert getattr(importlib.import_module(facade), name) is getattr(FlagEmbedding, name)
+
+
+def test_a_name_that_nobody_exports_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'FlagNonsense'"):
+        FlagEmbedding.inference.FlagNonsense  # noqa: B018 - looking it up is the test
+    assert not hasattr(FlagEmbedding.inference, "nonsense")

@@ -10,12 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def lazy_exports(module: str, exports: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module's ``__getattr__`` that finds each of ``exports`` (name to module) when it is asked for."""
+def lazy_exports(module: str, exports: Mapping[str, str], top: str | None = None) -> Callable[[str], Any]:
+    """Return a module's ``__getattr__`` that finds names when they are asked for.
+
+    Args:
+        module: The module's name, for messages.
+        exports: Name to the module that has it.
+        top: A package that is asked for the classes that are not among them: those that plugins export.
+    """
 
     def attribute(name: str) -> Any:
-        if name not in exports:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(exports[name]), name)
+        if name in exports:
+            return getattr(importlib.import_module(exports[name]), name)
+        if top is not None and name[:1].isupper():
+            return getattr(importlib.import_module(top), name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
     return attribute

@@ -36,6 +36,7 @@ __getattr__ = lazy_exports(
         "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
         "FlagReranker": "FlagEmbedding.inference.reranker.encoder_only.base",
     },
+    top="FlagEmbedding",
 )
 
 

@@ -19,6 +19,7 @@ __getattr__ = lazy_exports(
         "FlagLLMModel": "FlagEmbedding.inference.embedder.decoder_only.base",
         "FlagModel": "FlagEmbedding.inference.embedder.encoder_only.base",
     },
+    top="FlagEmbedding",
 )
 
 

@@ -19,6 +19,7 @@ __getattr__ = lazy_exports(
         "FlagLLMReranker": "FlagEmbedding.inference.reranker.decoder_only.base",
         "FlagReranker": "FlagEmbedding.inference.reranker.encoder_only.base",
     },
+    top="FlagEmbedding",
 )
 
 
