@@ -9,7 +9,15 @@ import pytest
 
 from FlagEmbedding import FlagAutoModel, FlagAutoReranker, FlagLLMReranker, FlagReranker, RerankerModelClass
 from FlagEmbedding.config import RerankerConfig
-from FlagEmbedding.errors import CheckpointError, ModelClassError, OptionError, UnknownModelError, UnsupportedModelError
+from FlagEmbedding.errors import (
+    CheckpointError,
+    DownloadError,
+    ModelClassError,
+    OptionError,
+    UnknownModelError,
+    UnsupportedModelError,
+)
+from FlagEmbedding.registry import resolution
 from FlagEmbedding.registry.mapping import RERANKERS
 
 PAIRS = [("river", "stone"), ("light of the", "seven garden window " * 9)]
@@ -128,6 +136,18 @@ class TestTheCatalogue:
         assigned()
         hub = {"cache_dir": "/cache", "revision": "v1", "token": "secret", "local_files_only": True}
         assert load(**hub) == {"use_fp16": False, **hub}
+
+    def test_the_hub_is_asked_for_an_unknown_model_with_the_callers_options(self, monkeypatch):
+        asked = []
+
+        def fetch(*arguments):
+            asked.append(arguments)
+            raise DownloadError("no network")
+
+        monkeypatch.setattr(resolution, "fetch_settings", fetch)
+        with pytest.raises(DownloadError, match=r"^no network$"):
+            FlagAutoReranker.from_finetuned("acme/unknown", revision="v1", token=None, batch_size=3)
+        assert asked == [("acme/unknown", {"revision": "v1", "token": None})]
 
     @pytest.mark.parametrize(
         ("registered", "wanted", "expected"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,26 +68,31 @@ def test_each_part_is_tokenised_alone(seen, plain_llm, kind, pair):
     passage=st.integers(1, 30),
     max_length=st.integers(4, 40),
     query_max_length=st.integers(1, 12) | st.none(),
+    prompt=st.sampled_from(["", "?", "Yes or no?", None]),
 )
-def test_it_is_cut_as_in_the_published_code(seen, plain_llm, kind, query, passage, max_length, query_max_length):
+def test_it_is_cut_as_in_the_published_code(
+    seen, plain_llm, kind, query, passage, max_length, query_max_length, prompt
+):
     """The prompt and the line break before it come on top of max_length, and count once more as room."""
     pair = (" ".join(QUERY * 2)[: 4 * query], " ".join(PASSAGE * 3)[: 6 * passage])
     limit = max_length * 3 // 4 if query_max_length is None else query_max_length
-    found = seen[kind](pair, max_length=max_length, query_max_length=query_max_length)
-    plain = plain_llm(kind)
-    assert found == plain.pair(f"A: {pair[0]}", f"B: {pair[1]}", max_length=max_length, query_max_length=limit)
+    plain, asked = plain_llm(kind), {} if prompt is None else {"prompt": prompt}
+    room = max_length + len(plain.ids("\n")) + len(plain.ids(prompt or "")) - (kind == "mistral") - 1
+    hypothesis.assume(prompt is None or room > min(limit, len(plain.ids(f"A: {pair[0]}"))))  # beyond it that code fails
+    found = seen[kind](pair, max_length=max_length, query_max_length=query_max_length, **asked)
+    assert found == plain.pair(f"A: {pair[0]}", f"B: {pair[1]}", max_length=max_length, query_max_length=limit, **asked)
 
 
 @KINDS
-def test_a_query_in_numbers(seen, plain_llm, kind):
-    """12 tokens are all there is: nine of the query, and twelve of the passage, for which the prompt made room."""
+@pytest.mark.parametrize(("prompt", "passage"), [("", {"mistral": 2, "qwen2": 3}), ("?", {"mistral": 3, "qwen2": 4})])
+def test_a_pair_in_numbers(seen, plain_llm, kind, prompt, passage):
+    """Of 12 tokens, nine are the query's; ``<s>`` and the line break count, and the end of the prompt makes room."""
     plain = plain_llm(kind)
-    query, passage = (plain.ids(f"{name}: {' '.join(words * 5)}") for name, words in (("A", QUERY), ("B", PASSAGE)))
+    first, second = (plain.ids(f"{name}: {' '.join(words * 5)}") for name, words in (("A", QUERY), ("B", PASSAGE)))
+    found = seen[kind]((" ".join(QUERY * 5), " ".join(PASSAGE * 5)), max_length=12, prompt=prompt)
     start = plain.ids("<s>") if kind == "mistral" else []
-    line, prompt = plain.ids("\n"), plain.ids("Given a query A")
-    found = seen[kind]((" ".join(QUERY * 5), " ".join(PASSAGE * 5)), max_length=12, prompt="Given a query A")
-    room = 12 + len(line) + len(prompt) - len(start) - 9 - len(line)
-    assert found == [*start, *query[:9], *line, *passage[: min(12, room)], *line, *prompt]
+    line = plain.ids("\n")
+    assert found == [*start, *first[:9], *line, *second[: passage[kind]], *line, *plain.ids(prompt)]
 
 
 @KINDS
