@@ -187,3 +187,14 @@ def test_a_generator_that_fails_says_so_itself(error):
     with pytest.raises(error, match=r"^the file is gone$") as caught:
         as_pairs(broken())
     assert type(caught.value) is error
+
+
+def test_a_data_frame_is_not_taken_for_a_pair_of_its_column_names():
+    class Frame:
+        columns = ("query", "passage")
+
+        def __iter__(self):
+            return iter(self.columns)
+
+    with pytest.raises(InputError, match="sentence_pairs must be a pair or a list of pairs, not Frame"):
+        as_pairs(Frame())

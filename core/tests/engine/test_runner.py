@@ -145,7 +145,7 @@ def test_no_line_when_nothing_was_cut(forward, caplog):
 
 
 def test_a_text_without_any_token_is_refused_before_the_first_forward(forward):
-    with pytest.raises(InputError, match=r"^text 2 \(''\) gives no token at all, so it has no vector\.$"):
+    with pytest.raises(InputError, match=r"^text 2 \(''\) gives no token at all, so there is nothing to compute\.$"):
         run(["a", "b", "", "c", ""], forward)
     assert forward.batches == []
 

@@ -21,7 +21,8 @@ def as_pairs(sentence_pairs: Any) -> tuple[list[Pair], bool]:
         InputError: Something is no pair of two strings.
     """
     problem = InputError(f"sentence_pairs must be a pair or a list of pairs, not {named(sentence_pairs)}.")
-    if isinstance(sentence_pairs, (str, bytes, Mapping, AbstractSet)):
+    # A data frame goes through its column names, two of which would look like a pair.
+    if isinstance(sentence_pairs, (str, bytes, Mapping, AbstractSet)) or hasattr(sentence_pairs, "columns"):
         raise problem
     try:
         iterator = iter(sentence_pairs)

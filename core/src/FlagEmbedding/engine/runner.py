@@ -97,7 +97,10 @@ class Engine(Generic[Input, Row, Out]):
         tokens = self._tokenizer([inputs[index] for index in block], max_length)
         if not all(map(len, tokens.rows)):
             empty = next(index for index, row in zip(block, tokens.rows, strict=True) if not len(row))
-            raise InputError(f"text {empty} ({inputs[empty]!r}) gives no token at all, so it has no vector.")
+            one = self._doing[1].removesuffix("s")
+            raise InputError(
+                f"{one} {empty} ({inputs[empty]!r}) gives no token at all, so there is nothing to compute."
+            )
         return tokens
 
     def _computed(

@@ -166,6 +166,10 @@ def test_types_of_tokens_are_given_as_the_tokenizer_gives_them(tiny, tmp_path, p
     assert near(FlagReranker(str(folder)).compute_score(PAIRS), plain.scores(PAIRS))
 
 
+# Packed where that works; and in padded batches, where pads have to be told from tokens.
+RUNS = pytest.mark.parametrize("run", [{}, {"attn_implementation": "eager"}], ids=["packed", "padded"])
+
+
 class TestDecoders:
     """A decoder's classifier reads the last token, and finds it by ``pad_token_id`` in its config.json."""
 
@@ -203,19 +207,21 @@ class TestDecoders:
         assert plain_classifier(folder).tokenizer(["q"], ["p"])["input_ids"][0].count(0) == 2
         assert near(FlagReranker(str(folder)).compute_score(PAIRS), plain_classifier(folder).scores(PAIRS))
 
-    def test_a_padding_token_of_the_model_that_is_not_the_tokenizers(self, build, plain_classifier, tiny):
+    @RUNS
+    def test_a_padding_token_of_the_model_that_is_not_the_tokenizers(self, build, plain_classifier, tiny, run):
         """Padded with the tokenizer's, the last token that is not the model's would be a pad."""
         folder = build()
         tiny.change_json(folder / "config.json", pad_token_id=4)
         expected = plain_classifier(folder).scores(PAIRS)
-        assert near(FlagReranker(str(folder), devices="cpu").compute_score(PAIRS), expected)
+        assert near(FlagReranker(str(folder), devices="cpu", **run).compute_score(PAIRS), expected)
 
-    def test_a_padding_token_of_the_tokenizer_alone(self, build, plain_classifier, tiny):
+    @RUNS
+    def test_a_padding_token_of_the_tokenizer_alone(self, build, plain_classifier, tiny, run):
         """Only a text that itself ends in that token tells the difference to a model without one."""
         folder, pairs = build(), PAIRS[:-1]
         tiny.change_json(folder / "config.json", pad_token_id=None)
         expected = plain_classifier(folder).scores(pairs)
-        assert near(FlagReranker(str(folder), devices="cpu").compute_score(pairs), expected)
+        assert near(FlagReranker(str(folder), devices="cpu", **run).compute_score(pairs), expected)
 
     def test_without_any_the_last_token_cannot_be_found(self, build, tiny):
         """Id 0 would do for most pairs, and cost those that end in it their last token."""
