@@ -15,7 +15,6 @@ from FlagEmbedding.engine.packed import probe
 from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.forward import PackedForward
 from FlagEmbedding.engine.packed.loading import pack
-from FlagEmbedding.engine.packed.states import PackedStates
 from FlagEmbedding.engine.pair_tokens import PairIds
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 5e-2, torch.float16: 1e-2}
@@ -82,7 +81,7 @@ class PackedClassifier:
         if self._typed:
             types = [part_numbers(row)[: len(kept)] for row, kept in zip(rows, ids, strict=True)]
         if self._wanted == "all":
-            return self._head(_hidden(self._forward(ids, types)))
+            return self._head(self._forward(ids, types).padded())
         read = self._forward.first if self._wanted == "first" else self._forward.last
         states = read(ids, types).unsqueeze(1)
         return self._head(Hidden(states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device), states))
@@ -122,10 +121,6 @@ class _Given(torch.nn.Module):
             last_hidden_state=inputs_embeds,
             pooler_output=None if self.pooler is None else self.pooler(inputs_embeds),
         )
-
-
-def _hidden(states: PackedStates) -> Hidden:
-    return Hidden(*states.padded())
 
 
 @torch.inference_mode()

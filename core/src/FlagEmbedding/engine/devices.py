@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import TypeAlias
 
 import torch
 
-from FlagEmbedding.errors import DeviceError
+from FlagEmbedding.errors import DeviceError, OptionError
+
+logger = logging.getLogger(__name__)
 
 DeviceLike: TypeAlias = str | int | torch.device
 
 _ACCELERATORS = ("cuda", "npu", "musa", "xpu", "mps")
+
+
+def requested_devices(
+    devices: DeviceLike | Iterable[DeviceLike] | None, device: DeviceLike | Iterable[DeviceLike] | None
+) -> list[str]:
+    """Return what a constructor's ``devices=`` or, as other libraries spell it, ``device=`` asks for.
+
+    Raises:
+        OptionError: Both are given.
+        DeviceError: See :func:`target_devices`.
+    """
+    if devices is not None and device is not None:
+        raise OptionError("give devices= or device=, not both.")
+    found = target_devices(device if devices is None else devices)
+    if len(found) > 1:
+        logger.info("of the devices %s, only the first is used yet", ", ".join(found))
+    return found
 
 
 def target_devices(devices: DeviceLike | Iterable[DeviceLike] | None) -> list[str]:

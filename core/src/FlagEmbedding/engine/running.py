@@ -45,7 +45,7 @@ class PackedVectors:
 
     def padded(self) -> Hidden:
         """Run, and return everything."""
-        return Hidden(*self.forward(self.rows).padded())
+        return self.forward(self.rows).padded()
 
 
 def fastest(model: Any, pad_id: int, device: str) -> tuple[TextForward, str, bool]:

@@ -88,10 +88,10 @@ class Resolver(Generic[C]):
         if model_class is not None:
             wanted["model_class"] = self.classes.reference(model_class)
         entry = find_entry(text, self.mapping)
+        if entry and model_class is None and self.mapping[entry].unsupported:
+            raise UnsupportedModelError(f"{text!r} cannot be run here: {self.mapping[entry].unsupported}")
         source = self._source(text, entry, forced=model_class is not None)
         config = self.mapping[entry] if entry else self._detected(source, wanted, hub_options or {})
-        if config.unsupported and model_class is None:
-            raise UnsupportedModelError(f"{text!r} cannot be run here: {config.unsupported}")
         wanted.setdefault("trust_remote_code", self._trusted(config, text, entry, source))
         return Resolution(source, config.replace(**wanted), entry)
 

@@ -132,8 +132,7 @@ class LayerWiseLLMReranker(BaseLLMReranker):
         return Scoring(
             functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
             functools.partial(self._layer_scores, layers),
-            _as_they_are,
-            len(layers) if len(layers) > 1 else None,
+            lists=len(layers) if len(layers) > 1 else None,
         )
 
     def _layer_scores(self, layers: Sequence[int], rows: Sequence[PairIds]) -> Tensor:
@@ -141,10 +140,6 @@ class LayerWiseLLMReranker(BaseLLMReranker):
         ids, mask = padded([row.ids for row in rows], self._pad_id, torch.device(self._device))
         scores: Tensor = self.model(ids, mask, layers)
         return scores
-
-
-def _as_they_are(scores: Tensor) -> Tensor:
-    return scores
 
 
 LayerWiseFlagLLMReranker = LayerWiseLLMReranker

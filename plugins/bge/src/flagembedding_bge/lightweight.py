@@ -133,8 +133,7 @@ class LightweightLLMReranker(BaseLLMReranker):
         return Scoring(
             functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
             functools.partial(self._layer_scores, options),
-            _as_they_are,
-            len(layers) if len(layers) > 1 else None,
+            lists=len(layers) if len(layers) > 1 else None,
         )
 
     def _compressed(self, layers: Layers | None, older: Layers | None) -> Layers:
@@ -151,10 +150,6 @@ class LightweightLLMReranker(BaseLLMReranker):
         passages = torch.tensor([row.passage for row in rows], device=device)
         scores: Tensor = self.model(ids, mask, queries, mask.sum(dim=1) - queries - passages, **options)
         return scores
-
-
-def _as_they_are(scores: Tensor) -> Tensor:
-    return scores
 
 
 LightWeightFlagLLMReranker = LightweightLLMReranker

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -12,12 +11,9 @@ import torch
 
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
 from FlagEmbedding.abc.inference.options import check_count, constructor_options
-from FlagEmbedding.engine.devices import DeviceLike, target_devices
+from FlagEmbedding.engine.devices import DeviceLike, requested_devices
 from FlagEmbedding.engine.texts import as_texts
-from FlagEmbedding.errors import OptionError
 from FlagEmbedding.spelling import reject_unknown_options
-
-logger = logging.getLogger(__name__)
 
 Texts: TypeAlias = str | Iterable[str]
 Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
@@ -73,11 +69,7 @@ class AbsEmbedder(ABC):
         **kwargs: Any,
     ) -> None:
         reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
-        if devices is not None and device is not None:
-            raise OptionError("give devices= or device=, not both.")
-        self.target_devices = target_devices(device if devices is None else devices)
-        if len(self.target_devices) > 1:
-            logger.info("of the devices %s, only the first is used yet", ", ".join(self.target_devices))
+        self.target_devices = requested_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.normalize_embeddings = normalize_embeddings
         self.use_fp16 = use_fp16

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, TypedDict
 
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
 from FlagEmbedding.abc.inference.options import check_count, constructor_options
-from FlagEmbedding.engine.devices import DeviceLike, target_devices
+from FlagEmbedding.engine.devices import DeviceLike, requested_devices
 from FlagEmbedding.engine.pairs import Pair, as_pairs
 from FlagEmbedding.engine.texts import as_texts
 from FlagEmbedding.errors import InputError, OptionError
 from FlagEmbedding.spelling import reject_unknown_options
-
-logger = logging.getLogger(__name__)
 
 Pairs: TypeAlias = tuple[str, str] | Iterable[Sequence[str]]
 
@@ -80,11 +77,7 @@ class AbsReranker(ABC):
         **kwargs: Any,
     ) -> None:
         reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
-        if devices is not None and device is not None:
-            raise OptionError("give devices= or device=, not both.")
-        self.target_devices = target_devices(device if devices is None else devices)
-        if len(self.target_devices) > 1:
-            logger.info("of the devices %s, only the first is used yet", ", ".join(self.target_devices))
+        self.target_devices = requested_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.use_fp16 = use_fp16
         self.use_bf16 = use_bf16

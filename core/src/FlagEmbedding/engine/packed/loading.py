@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.encoder import LeanEncoder
 from FlagEmbedding.engine.packed.forward import Body, PackedForward, Positions, StockBody
 from FlagEmbedding.engine.packed.modules import unpack_linears, unwrap_last_mlp
+
+logger = logging.getLogger(__name__)
 
 _SHORT, _MIDDLE = 64, 512
 
@@ -33,8 +36,8 @@ def pack(model: Any, device: str = "cpu") -> PackedForward:
     positions = Positions(model)
     try:
         return probe.check(lambda: _forward(LeanEncoder(model), positions, device), model, wanted)
-    except NotPackableError:
-        pass  # most models are no such stack
+    except NotPackableError as error:  # most models are no such stack
+        logger.debug("%s is not run as a lean encoder: %s", type(model).__name__, error)
     before = model.config._attn_implementation  # noqa: SLF001 -- it has no public name
     try:
         return probe.check(lambda: _forward(StockBody(model), positions, device), model, wanted)

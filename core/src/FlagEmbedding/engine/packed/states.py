@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from FlagEmbedding.engine.forward import Hidden
 from FlagEmbedding.engine.packed.layout import Layout
-
-
-class Padded(NamedTuple):
-    """The same as rectangles, for functions that take such.
-
-    Attributes:
-        states: float32 ``[texts, tokens, width]``, zero where there is no token.
-        mask: bool ``[texts, tokens]``, True where there is a token.
-        ids: int64 ``[texts, tokens]``, zero where there is no token.
-    """
-
-    states: Tensor
-    mask: Tensor
-    ids: Tensor
 
 
 @dataclass(frozen=True)
@@ -60,12 +46,12 @@ class PackedStates:
         """Return each text's own ``[tokens, width]``."""
         return self._by_text(self.states.float())
 
-    def padded(self) -> Padded:
+    def padded(self) -> Hidden:
         """Return rectangles, padded on the right."""
         states = pad_sequence(self._by_text(self.states.float()), batch_first=True)
         ids = pad_sequence(self._by_text(self.ids), batch_first=True)
         mask = pad_sequence(self._by_text(torch.ones_like(self.ids, dtype=torch.bool)), batch_first=True)
-        return Padded(states, mask, ids)
+        return Hidden(states, mask, ids)
 
     def _by_text(self, tokens: Tensor) -> list[Tensor]:
         parts = torch.split(tokens[: self.layout.tokens], self.layout.lengths)

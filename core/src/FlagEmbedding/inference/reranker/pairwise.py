@@ -26,6 +26,10 @@ _PROGRESS_OPTIONS = ("show_progress", "show_progress_bar")
 _SCORE_OPTIONS = ("batch_size", "max_length", "normalize", "query_max_length")
 
 
+def _as_it_is(scores: Tensor) -> Tensor:
+    return scores
+
+
 @dataclass(frozen=True)
 class Scoring:
     """What one call runs.
@@ -33,13 +37,13 @@ class Scoring:
     Attributes:
         tokenize: From pairs and the tokens of one that count to rows of token ids.
         forward: From the rows of a batch to what ``head`` reads.
-        head: From that to float32 ``[rows, lists]``.
+        head: From that to float32 ``[rows, lists]``; by default the forward gives it.
         lists: How many lists of scores the call gives; None: one, as a plain list.
     """
 
     tokenize: Callable[[Sequence[Pair], int], Tokens[PairIds]]
     forward: Forward[PairIds, Any]
-    head: Callable[[Any], Tensor]
+    head: Callable[[Any], Tensor] = _as_it_is
     lists: int | None = None
 
 

@@ -116,7 +116,7 @@ class BaseReranker(PairReranker):
     def _scoring(self, query_max_length: int | None, *, truncation: str | None = None) -> Scoring:
         rule = self.truncation if truncation is None else _check_truncation(truncation)
         tokenize = functools.partial(self._tokenized, query_max_length=query_max_length, truncation=rule)
-        return Scoring(tokenize, self._forward, lambda logits: logits)
+        return Scoring(tokenize, self._forward)
 
     def _tokenized(
         self, pairs: Sequence[Pair], max_length: int, *, query_max_length: int | None, truncation: str
