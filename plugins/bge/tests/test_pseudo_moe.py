@@ -344,7 +344,7 @@ def test_precision_on_an_accelerator(use_bf16, wanted, plain, monkeypatch):
         raise InterruptedError
 
     monkeypatch.setattr("FlagEmbedding.inference.loaded.compute_dtype", stop)
-    monkeypatch.setattr("FlagEmbedding.abc.inference.embedder.target_devices", lambda _: ["cuda:0"])
+    monkeypatch.setattr("FlagEmbedding.abc.inference.embedder.requested_devices", lambda *_: ["cuda:0"])
     with pytest.raises(InterruptedError):
         PseudoMoELLMEmbedder(str(plain), use_bf16=use_bf16)
     assert seen == {"device": "cuda:0", "use_bf16": wanted}
