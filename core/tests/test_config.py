@@ -38,6 +38,7 @@ DEFAULTS = {
     "licence": None,
     "source": None,
     "unsupported": None,
+    "options": {},
 }
 
 OTHER_VALUES = {
@@ -59,6 +60,7 @@ OTHER_VALUES = {
     "licence": "MIT",
     "source": "the model card",
     "unsupported": "its code needs transformers 4.",
+    "options": {"modules": (("Dense", "2_Dense"),)},
 }
 
 

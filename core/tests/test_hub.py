@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
+import torch
+from huggingface_hub.utils import filter_repo_objects
+from safetensors.torch import save_file
 
 from FlagEmbedding import FlagAutoModel, FlagModel
 from FlagEmbedding.errors import DownloadError, FlagEmbeddingError, UnknownModelError
@@ -51,6 +57,39 @@ def test_by_hub_id_detected_and_loaded_from_the_cache(cache: Path, reference) ->
     texts = ["the river", "seven small words in the garden " * 8]
     assert (model.pooling_method, model.query_max_length) == ("mean", 16)
     assert np.abs(model.encode(texts) - reference("bert").vectors(texts, "mean", 16)).max() <= 1e-5
+
+
+def test_the_layers_of_a_repository_are_fetched_and_nothing_else(monkeypatch, checkpoint, tmp_path) -> None:
+    """A hub of one repository that sends the files that are asked for, and remembers them."""
+    repository, fetched = tmp_path / "repository", tmp_path / "fetched"
+    shutil.copytree(checkpoint("bert"), repository)
+    weights = {"linear.weight": torch.eye(4, 32), "linear.bias": torch.ones(4)}
+    for folder in ("2_Dense", "3_Dense", "onnx"):
+        (repository / folder).mkdir()
+        torch.save(weights, repository / folder / "pytorch_model.bin")
+        settings = {"in_features": 32, "out_features": 4, "activation_function": "torch.nn.Identity"}
+        (repository / folder / "config.json").write_text(json.dumps(settings))
+    save_file(weights, repository / "2_Dense" / "model.safetensors")
+
+    def download(name, *, allow_patterns, ignore_patterns, token):
+        files = [str(path.relative_to(repository)) for path in repository.rglob("*") if path.is_file()]
+        for path in filter_repo_objects(files, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns):
+            (fetched / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(repository / path, fetched / path)
+        return str(fetched)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    safe, pickled = (
+        FlagModel("acme/tiny", modules=[("Dense", folder)], token="secret", devices="cpu")
+        for folder in ("2_Dense", "3_Dense")
+    )
+    assert safe.encode("the river").tolist() == pickled.encode("the river").tolist()
+    layers = sorted(str(path.relative_to(fetched)) for path in fetched.glob("*/*") if path.suffix != ".json")
+    assert layers == ["2_Dense/model.safetensors", "3_Dense/pytorch_model.bin"]
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)  # a copy has no token, and asks for nothing
+    assert b"secret" not in pickle.dumps(pickled)
+    assert pickle.loads(pickle.dumps(pickled)).encode("the river").tolist() == pickled.encode("the river").tolist()
 
 
 def test_a_class_by_hub_id(cache: Path, reference) -> None:

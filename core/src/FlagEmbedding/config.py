@@ -85,7 +85,8 @@ class EmbedderConfig(ModelConfig):
 
     Attributes:
         model_class: The class, or ``"module:Class"``; reading it gives the class.
-        pooling_method: A :class:`PoolingMethod`, or the name of a pooling function that a plugin registers.
+        pooling_method: A :class:`PoolingMethod`, or the name of a pooling function that a plugin registers, or several
+            of them joined by ``+``, whose vectors are put behind one another.
         trust_remote_code: Whether the official hub repository needs its own Python code; honoured for that repository
             only, never because a folder has the same name.
         query_instruction_format: Two ``{}``: the instruction, then the query.
@@ -105,10 +106,13 @@ class EmbedderConfig(ModelConfig):
         licence: SPDX identifier, or the card's name for it.
         source: Where these values were read.
         unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
+        options: Further arguments of the model class (``modules``, the layers that follow the pooling, say); what the
+            caller gives goes before them.
     """
 
     checks: ClassVar[Mapping[str, Check]] = {
         **COMMON,
+        "options": OPTIONS,
         "pooling_method": (is_name, "a PoolingMethod or a name"),
         "query_instruction": TEXT,
         "query_instruction_required": FLAG,
@@ -138,6 +142,7 @@ class EmbedderConfig(ModelConfig):
     licence: str | None = None
     source: str | None = None
     unsupported: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()

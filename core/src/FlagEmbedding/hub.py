@@ -17,7 +17,7 @@ _SETTINGS = ("*.json",)
 _TOKENIZER = ("*.txt", "*.model", "*.jinja")
 _SAFE_WEIGHTS = "model*.safetensors"
 _OLD_WEIGHTS = "pytorch_model*.bin"
-_OTHER_FORMATS = ["onnx/*", "openvino/*", "coreml/*", "*/*.safetensors", "*/*.bin"]
+_OTHER_FORMATS = ("onnx/*", "openvino/*", "coreml/*", "*/*.safetensors", "*/*.bin")
 
 
 def fetch_settings(repository: str, options: Mapping[str, Any]) -> Path:
@@ -44,13 +44,23 @@ def fetch_model(repository: str, options: Mapping[str, Any], extra: Sequence[str
     return folder if any(folder.glob(_SAFE_WEIGHTS)) else _fetch(repository, options, [_OLD_WEIGHTS])
 
 
-def _fetch(repository: str, options: Mapping[str, Any], patterns: Sequence[str]) -> Path:
+def fetch_files(repository: str, options: Mapping[str, Any], names: Sequence[str]) -> Path:
+    """Return the folder of a repository with the files ``names`` in it, those that there are.
+
+    Arguments and errors are those of :func:`fetch_settings`.
+    """
+    return _fetch(repository, options, names, unwanted=())
+
+
+def _fetch(
+    repository: str, options: Mapping[str, Any], patterns: Sequence[str], unwanted: Sequence[str] = _OTHER_FORMATS
+) -> Path:
     # Imported here, because the client brings an HTTP library, which takes longer than listing every model.
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     with _explained(repository):
         return Path(
-            snapshot_download(repository, allow_patterns=list(patterns), ignore_patterns=_OTHER_FORMATS, **options)
+            snapshot_download(repository, allow_patterns=list(patterns), ignore_patterns=list(unwanted), **options)
         )
 
 

@@ -189,7 +189,7 @@ def test_an_unknown_option_of_a_call_is_refused_for_no_texts_too(bert, method):
         getattr(bert, method)([], xyzzy=1)
 
 
-@pytest.mark.parametrize("pooling", ["men", "CLS", "", "max", None, 5, ["cls"], "math:pi"])
+@pytest.mark.parametrize("pooling", ["men", "CLS", "", "mean+", "cls+men", "+", None, 5, ["cls"], "math:pi"])
 def test_an_unknown_pooling(path, pooling):
     with pytest.raises(ModelClassError, match="pooling"):
         FlagModel(path, pooling_method=pooling)

@@ -91,7 +91,10 @@ def test_no_list_disables_the_core(load):
     assert sorted(manager.claims("flagembedding_pooling_functions", lambda tables: tables.poolings)) == [
         "cls",
         "last_token",
+        "max",
         "mean",
+        "mean_sqrt_len",
+        "weighted_mean",
     ]
 
 

@@ -53,6 +53,9 @@ def test_the_core_contributes_its_own_model_classes_and_poolings(load):
         "last_token": ["FlagEmbedding.engine.pooling:last_token"],
         "cls": ["FlagEmbedding.engine.pooling:cls"],
         "mean": ["FlagEmbedding.engine.pooling:mean"],
+        "max": ["FlagEmbedding.engine.pooling:maximum"],
+        "mean_sqrt_len": ["FlagEmbedding.engine.pooling:mean_sqrt_len"],
+        "weighted_mean": ["FlagEmbedding.engine.pooling:weighted_mean"],
     }
 
 

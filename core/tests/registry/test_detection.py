@@ -100,19 +100,35 @@ class TestPooling:
         assert detect_pooling({**flags("cls_token"), "include_prompt": True}) is PoolingMethod.CLS
 
     @pytest.mark.parametrize(
+        ("pooling", "method"),
+        [
+            (flags("weightedmean_tokens"), "weighted_mean"),
+            (flags("max_tokens"), "max"),
+            (flags("mean_sqrt_len_tokens"), "mean_sqrt_len"),
+            ({"pooling_mode": "weightedmean"}, "weighted_mean"),
+            ({"pooling_mode": "max"}, "max"),
+            ({"pooling_mode": "mean_sqrt_len_tokens"}, "mean_sqrt_len"),
+            # several: flags in the order of sentence-transformers, whatever the file's; a list in its own
+            (flags("cls_token", "mean_tokens"), "cls+mean"),
+            (flags("mean_tokens", "max_tokens"), "max+mean"),
+            (flags("lasttoken", "weightedmean_tokens", "cls_token"), "cls+weighted_mean+last_token"),
+            ({"pooling_mode": ["mean", "max"]}, "mean+max"),
+            ({"pooling_mode": ["cls", "mean"], "pooling_mode_max_tokens": True}, "cls+mean"),
+            # none: the mean
+            (flags(), "mean"),
+            ({"embedding_dimension": 4}, "mean"),
+        ],
+    )
+    def test_the_other_modes_and_several(self, detect_pooling, pooling, method):
+        assert detect_pooling(pooling) == method
+
+    @pytest.mark.parametrize(
         "pooling",
         [
-            flags("cls_token", "mean_tokens"),
-            flags("weightedmean_tokens"),
-            flags("max_tokens"),
-            flags("mean_sqrt_len_tokens"),
-            flags(),
-            {"pooling_mode": ["cls", "mean"]},
-            {"pooling_mode": "weightedmean"},
-            {"pooling_mode": "max"},
             {"pooling_mode": []},
-            {**flags("mean_tokens"), "include_prompt": False},
-            {"pooling_mode": "lasttoken", "include_prompt": False},
+            {"pooling_mode": "last_token"},
+            {"pooling_mode": ["cls", "own"]},
+            {**flags("cls_token"), "pooling_mode_own_tokens": True},
             {},
         ],
     )
@@ -124,26 +140,120 @@ class TestPooling:
             "Name a registered pooling function with pooling_method=."
         )
 
+    @pytest.mark.parametrize("pooling", [flags("mean_tokens"), {"pooling_mode": "lasttoken"}])
+    def test_a_prompt_that_is_left_out_is_refused(self, detect_pooling, model_folder, pooling):
+        with pytest.raises(CheckpointError) as caught:
+            detect_pooling({**pooling, "include_prompt": False})
+        assert str(caught.value) == (
+            f"1_Pooling/config.json of {str(model_folder({}))!r} leaves the prompt's tokens out of the pooling "
+            "(include_prompt: false), which is not supported: the vectors of texts with an instruction would be wrong. "
+            "Name a registered pooling function with pooling_method=."
+        )
+
     def test_the_folder_is_the_one_that_modules_json_names(self, detect):
+        kinds = {"Transformer": "", "Pooling": "pool"}
         files = {
-            "modules.json": [{"type": "a.Transformer", "path": ""}, {"type": "b.Pooling", "path": "pool"}],
+            "modules.json": [{"type": f"sentence_transformers.x.{kind}", "path": kinds[kind]} for kind in kinds],
             "pool/config.json": flags("mean_tokens"),
             "1_Pooling/config.json": flags("cls_token"),
         }
         assert detect(files).pooling_method is PoolingMethod.MEAN
 
+
+class TestModules:
+    @pytest.fixture
+    def detect_modules(self, detect):
+        """Return a function that detects a model with these modules."""
+
+        def detected(entries, **files):
+            return detect({"modules.json": entries, "1_Pooling/config.json": flags("cls_token"), **files})
+
+        return detected
+
+    @pytest.mark.parametrize(
+        ("names", "kept"),
+        [
+            (["Normalize"], []),
+            (["Dropout", "Normalize", "Dropout", "Normalize"], []),
+            (["Dense"], ["Dense"]),
+            (["Dense", "Normalize"], ["Dense"]),
+            (["Normalize", "Dense"], ["Normalize", "Dense"]),
+            (["LayerNorm", "Dropout", "Normalize", "Dense", "Normalize"], ["LayerNorm", "Normalize", "Dense"]),
+        ],
+    )
+    def test_what_follows_the_pooling(self, detect_modules, names, kept):
+        entries = modules("Transformer", "Pooling", *names)
+        folders = [entry["path"] for entry in entries if entry["path"].partition("_")[2] in kept]
+        found = detect_modules(entries).options.get("modules", ())
+        assert found == tuple(zip(kept, folders, strict=False))
+
+    def test_a_normalize_at_the_very_end_is_an_option_and_no_module(self, detect_modules):
+        assert detect_modules(modules("Transformer", "Pooling", "Normalize")).options == {}
+
     @pytest.mark.parametrize(
         ("names", "left_out"),
-        [(["Dense"], "Dense"), (["Dense", "Normalize"], "Dense"), (["LayerNorm", "Dense"], "Dense, LayerNorm")],
+        [
+            (["CNN"], "CNN"),
+            (["Router", "Normalize"], "Router"),
+            (["LayerNorm", "WeightedLayerPooling", "Asym"], "Asym, WeightedLayerPooling"),
+            (["SpladePooling"], "SpladePooling"),
+        ],
     )
-    def test_modules_that_would_be_left_out_are_named(self, detect, model_folder, names, left_out):
-        files = {"modules.json": modules("Transformer", "Pooling", *names), "1_Pooling/config.json": flags("cls_token")}
+    def test_modules_that_would_be_left_out_are_named(self, detect_modules, model_folder, names, left_out):
         with pytest.raises(CheckpointError) as caught:
-            detect(files)
+            detect_modules(modules("Transformer", "Pooling", *names))
         assert str(caught.value) == (
             f"{str(model_folder({}))!r} has the sentence-transformers modules {left_out}, which are not supported; its "
-            "vectors would be wrong without them."
+            "vectors would be wrong without them. Known: Transformer, Pooling, Dense, LayerNorm, Normalize, Dropout. "
+            "Encode with sentence-transformers itself, or register a model class that does the same "
+            "(flagembedding_embedder_classes)."
         )
+
+    @pytest.mark.parametrize("kind", ["custom_st.Transformer", "sentence_transformersx.Transformer", "Transformer"])
+    def test_a_class_of_another_library_is_none_of_these(self, detect_modules, kind):
+        entries = modules("Transformer", "Pooling")
+        entries[0]["type"] = kind
+        with pytest.raises(CheckpointError, match=rf"modules {kind} \(not of sentence-transformers\), which are"):
+            detect_modules(entries)
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            [],
+            ["Pooling"],
+            ["Pooling", "Transformer"],
+            ["Transformer", "Dense", "Pooling"],
+            ["Transformer", "Pooling", "Pooling"],
+            ["Transformer", "Transformer", "Pooling"],
+            ["Transformer", "Normalize", "Pooling"],
+        ],
+    )
+    def test_another_order_is_refused(self, detect_modules, names):
+        with pytest.raises(CheckpointError, match=rf"modules {', '.join(names) or '.none.'} in this order; supported"):
+            detect_modules(modules(*names))
+
+    @pytest.mark.parametrize("folder", ["../x", "2_Dense/../../x", "/etc", "C:\\x", "..\\x", "\\x", "2_Dense\0"])
+    @pytest.mark.parametrize("position", [0, 1, 2])
+    def test_a_folder_outside_the_models_is_not_read(self, detect_modules, folder, position):
+        entries = modules("Transformer", "Pooling", "Dense")
+        entries[position]["path"] = folder
+        with pytest.raises(CheckpointError, match=r"modules\.json of .* leads out of the model's folder"):
+            detect_modules(entries)
+
+    def test_a_backbone_in_a_folder_of_its_own_is_refused(self, detect_modules):
+        entries = modules("Transformer", "Pooling")
+        entries[0]["path"] = "0_Transformer"
+        with pytest.raises(CheckpointError, match=r"keeps its Transformer in '0_Transformer'.*Save it anew"):
+            detect_modules(entries)
+
+    @pytest.mark.parametrize("kind", ["Dense", "Normalize"])
+    @pytest.mark.parametrize("key", ["module_input_name", "module_output_name"])
+    def test_other_vectors_than_the_texts_are_refused(self, detect_modules, kind, key):
+        entries = modules("Transformer", "Pooling", kind)
+        good = {"module_input_name": "sentence_embedding", "module_output_name": None}
+        assert detect_modules(entries, **{f"2_{kind}/config.json": good}).pooling_method is PoolingMethod.CLS
+        with pytest.raises(CheckpointError, match=f"2_{kind}/config.json of .* says {key}='token_embeddings'"):
+            detect_modules(entries, **{f"2_{kind}/config.json": {**good, key: "token_embeddings"}})
 
 
 class TestArchitecture:
@@ -211,7 +321,10 @@ class TestPrompts:
             ({"query": "q: ", "document": "d: "}, ("q: ", "d: ")),
             ({"query": "q: ", "passage": "p: "}, ("q: ", "p: ")),
             ({"document": "d: ", "passage": "p: "}, (None, "d: ")),
+            ({"document": "", "passage": "p: ", "corpus": "c: "}, (None, "p: ")),
+            ({"corpus": "c: "}, (None, "c: ")),
             ({"query": "", "document": ""}, (None, None)),
+            ({"query": None, "document": "d: "}, (None, "d: ")),
             ({"s2p_query": "Instruct: "}, (None, None)),
             ({}, (None, None)),
             (None, (None, None)),
@@ -226,19 +339,112 @@ class TestPrompts:
         assert (found.query_instruction, found.passage_instruction) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({"max_seq_length": 512}, 512),
-        ({"max_seq_length": None}, None),
-        ({"max_seq_length": 0}, None),
-        ({"max_seq_length": "512"}, None),
-        ({"max_seq_length": True}, None),
-        ({}, None),
-    ],
-)
-def test_max_length(detect, settings, expected):
-    assert detect({"sentence_bert_config.json": settings}).max_length == expected
+class TestBackbone:
+    @pytest.mark.parametrize(
+        ("settings", "expected"),
+        [
+            ({"max_seq_length": 512}, 512),
+            ({"max_seq_length": 32768}, 32768),
+            ({"max_seq_length": None}, None),
+            ({"max_seq_length": 0}, None),
+            ({"max_seq_length": "512"}, None),
+            ({"max_seq_length": True}, None),
+            ({}, None),
+        ],
+    )
+    def test_max_length(self, detect, settings, expected):
+        assert detect({"sentence_bert_config.json": settings}).max_length == expected
+
+    @pytest.mark.parametrize(
+        ("length", "expected"), [(384, 384), (8192, 8192), (8193, None), (int(1e30), None), (1e30, None), (None, None)]
+    )
+    def test_the_tokenizers_length_where_the_file_states_none(self, detect, length, expected):
+        files = {"tokenizer_config.json": {"model_max_length": length}}
+        assert detect(files).max_length == expected
+        assert detect({**files, "sentence_bert_config.json": {"max_seq_length": 7}}).max_length == 7
+
+    @pytest.mark.parametrize("kind", ["roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"])
+    def test_an_old_name_of_the_file(self, detect, kind):
+        old = {f"sentence_{kind}_config.json": {"max_seq_length": 9}}
+        assert detect({"sentence_bert_config.json": {}, **old}).max_length == 9
+        assert detect({"sentence_bert_config.json": {"max_seq_length": 8}, **old}).max_length == 8
+
+    @pytest.mark.parametrize(("said", "options"), [(True, {"lower_case": True}), (False, {}), (None, {}), ("yes", {})])
+    def test_lower_case(self, detect, said, options):
+        assert detect({"sentence_bert_config.json": {"do_lower_case": said}}).options == options
+
+    TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"transformer_task": "feature-extraction", "module_output_name": "token_embeddings"},
+            {"modality_config": {"text": TEXT}},
+            {"model_args": {"add_pooling_layer": False, "trust_remote_code": True}, "tokenizer_args": {}},
+            {"query_length": None, "unpad_inputs": True},
+        ],
+    )
+    def test_what_changes_nothing(self, detect, settings):
+        assert detect({"sentence_bert_config.json": settings}).pooling_method is PoolingMethod.CLS
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("transformer_task", "fill-mask"),
+            ("module_output_name", "sentence_embedding"),
+            ("modality_config", {"text": TEXT, "message": TEXT}),
+            ("modality_config", {"text": {**TEXT, "method_output_name": "pooler_output"}}),
+            ("model_args", {"rotary_scaling_factor": 2}),
+            ("query_length", 32),
+            ("query_expansion", {"length": 32}),
+            ("processing_kwargs", {"text": {"max_length": 3}}),
+            ("tokenizer_name_or_path", "another"),
+            ("something", 1),
+        ],
+    )
+    def test_what_would_make_other_vectors_is_refused(self, detect, key, value):
+        with pytest.raises(CheckpointError, match=f"says {key}=.*, which is not supported"):
+            detect({"sentence_bert_config.json": {key: value}})
+
+
+class TestUsage:
+    NAME = "config_sentence_transformers.json"
+
+    @pytest.mark.parametrize(("said", "options"), [(12, {"truncate_dim": 12}), (None, {})])
+    def test_truncate_dim(self, detect, said, options):
+        assert detect({self.NAME: {"truncate_dim": said}}).options == options
+
+    @pytest.mark.parametrize("said", [0, -1, True, "12"])
+    def test_a_truncate_dim_that_is_none(self, detect, said):
+        with pytest.raises(CheckpointError, match="a positive number as truncate_dim"):
+            detect({self.NAME: {"truncate_dim": said}})
+
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("task", {"default_instruction": "t: "}),
+            ("query", {"default_instruction": "q: "}),
+            ("document", {}),  # sentence-transformers knows it, and it is empty
+            ("empty", {}),
+            (None, {}),
+        ],
+    )
+    def test_default_prompt(self, detect, name, options):
+        prompts = {"query": "q: ", "task": "t: ", "empty": ""}
+        assert detect({self.NAME: {"prompts": prompts, "default_prompt_name": name}}).options == options
+
+    def test_a_default_prompt_that_is_none_of_the_prompts(self, detect):
+        with pytest.raises(CheckpointError, match=r"default prompt 'tsk', which is none of its prompts: document, que"):
+            detect({self.NAME: {"prompts": {"task": "t: "}, "default_prompt_name": "tsk"}})
+
+    @pytest.mark.parametrize(
+        ("kind", "hint"),
+        [("SparseEncoder", "sentence-transformers' SparseEncoder"), ("CrossEncoder", "with FlagAutoReranker")],
+    )
+    def test_models_of_another_kind_are_refused(self, detect, kind, hint):
+        assert detect({self.NAME: {"model_type": "SentenceTransformer"}}).options == {}
+        with pytest.raises(CheckpointError, match=f"is a {kind} of sentence-transformers.*{hint}"):
+            detect({self.NAME: {"model_type": kind}})
 
 
 class TestDamage:

@@ -37,7 +37,10 @@ NOWHERE = EmbedderConfig("acme.model:Embedder", "cls")
 ENCODER = {"config.json": {"model_type": "bert"}}
 MEAN = {
     **ENCODER,
-    "modules.json": [{"type": "a.Transformer", "path": ""}, {"type": "a.Pooling", "path": "1_Pooling"}],
+    "modules.json": [
+        {"type": "sentence_transformers.models.Transformer", "path": ""},
+        {"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"},
+    ],
     "1_Pooling/config.json": {"pooling_mode": "mean"},
 }
 
@@ -88,6 +91,19 @@ class TestSource:
     def test_the_files_of_a_registered_model_are_not_read(self, model_folder):
         path = model_folder({"config.json": "{"}, "acme-embed")
         assert resolve_embedder(path).config == EMBED
+
+    def test_a_fine_tune_of_a_registered_model_keeps_the_layers_that_were_added(self, model_folder, tmp_path):
+        dense = {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}
+        files = {"modules.json": [*MEAN["modules.json"], dense]}
+        for folder in ("acme-embed", "acme-embed/checkpoint-20"):
+            path = model_folder({**ENCODER, **files}, folder)
+            changed = EMBED.replace(options={"modules": (("Dense", "2_Dense"),)})
+            assert resolve_embedder(path) == Resolution(str(path), changed, "acme-embed")
+
+    @pytest.mark.parametrize("kind", ["sentence_transformers.models.Normalize", "custom_st.Transformer"])
+    def test_other_modules_of_a_registered_model_are_its_catalogues_business(self, model_folder, kind):
+        path = model_folder({**ENCODER, "modules.json": [{"type": kind, "path": ""}]}, "acme-embed")
+        assert resolve_embedder(path) == Resolution(str(path), EMBED, "acme-embed")
 
     def test_another_folder_is_detected(self, model_folder):
         path = model_folder({**MEAN, "sentence_bert_config.json": {"max_seq_length": 12}}, "acme-unknown")
@@ -213,11 +229,11 @@ class TestOverrides:
             resolve_embedder("acme-embed", overrides={"max_length": 0})
 
     def test_an_unsupported_pooling_can_be_replaced_as_its_error_says(self, model_folder):
-        path = model_folder({**MEAN, "1_Pooling/config.json": {"pooling_mode": "weightedmean"}}, "acme-unknown")
+        path = model_folder({**MEAN, "1_Pooling/config.json": {"pooling_mode": "acme"}}, "acme-unknown")
         with pytest.raises(CheckpointError, match="Name a registered pooling function with pooling_method="):
             resolve_embedder(path)
-        found = resolve_embedder(path, overrides={"pooling_method": "acme-weightedmean"})
-        assert found.config.pooling_method == "acme-weightedmean"
+        found = resolve_embedder(path, overrides={"pooling_method": "acme-own"})
+        assert found.config.pooling_method == "acme-own"
 
     def test_nothing_is_assumed_about_a_pooling_that_the_caller_names(self, model_folder, caplog):
         path = model_folder(ENCODER, "acme-unknown")

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
 from FlagEmbedding.engine.completeness import require_complete
+from FlagEmbedding.engine.quiet import quiet_transformers
 from FlagEmbedding.errors import CheckpointError, UnknownModelError
-from FlagEmbedding.hub import fetch_model
+from FlagEmbedding.hub import fetch_files, fetch_model
 from FlagEmbedding.sources import is_folder, looks_like_path
 
 # Heads of pre-training, beside the backbone: a checkpoint may hold them, and no embedding model uses them.
@@ -72,12 +72,23 @@ class Checkpoint:
         self.folder = Path(source) if is_folder(source) else fetch_model(source, options, extra)
         self.source = source
         self._options = {"trust_remote_code": trust_remote_code}
+        self._hub_options: dict[str, Any] | None = None if is_folder(source) else options
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out how the hub is asked, an access token, say: a copy finds every file that was fetched before."""
+        return {**vars(self), "_hub_options": None}
+
+    def file(self, name: str) -> Path | None:
+        """Return the path of a further file, fetched if need be, or None when the model has no such file."""
+        if not self._has(name) and self._hub_options is not None:
+            fetch_files(self.source, self._hub_options, [name])
+        return self.folder / name if self._has(name) else None
 
     def load_config(self) -> Any:
         """Return the model's transformers configuration."""
         if not self._has("config.json"):
             raise CheckpointError(f"{self.source!r} has no config.json, so it is no model folder.")
-        with self._explained("config.json"):
+        with self.explained("config.json"):
             return AutoConfig.from_pretrained(self.folder, **self._options)
 
     def load_tokenizer(self, **flags: bool) -> Any:
@@ -91,7 +102,7 @@ class Checkpoint:
                 f"{self.source!r} has no tokenizer (none of {', '.join(_TOKENIZER_FILES)}). Copy the tokenizer files "
                 f"of the model it was trained from into it."
             )
-        with self._explained("tokenizer"):
+        with self.explained("tokenizer"):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, **flags, **self._options)
         if not tokenizer.is_fast:
             raise CheckpointError(f"the tokenizer of {self.source!r} has no tokenizers backend, which is needed here.")
@@ -99,16 +110,25 @@ class Checkpoint:
 
     def tokenizer_settings(self) -> Mapping[str, Any]:
         """Return ``tokenizer_config.json`` as it was written; transformers 5 drops some of it unread."""
-        path = self.folder / "tokenizer_config.json"
-        with self._explained("tokenizer_config.json"):
+        return self.settings("tokenizer_config.json")
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """Return the JSON object in a file as it was written; empty when the model has no such file."""
+        path = self.folder / name
+        with self.explained(name):
             settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-            return settings
+            return {**settings}
 
     def load_backbone(
         self, config: Any, dtype: torch.dtype, attention: str | None = None, unused: Sequence[str] = ()
     ) -> torch.nn.Module:
-        """Return the backbone alone, without the heads of its pre-training; otherwise as :meth:`load_model`."""
-        model = self.load_model(AutoModel, config, dtype, attention, (*_UNUSED, *unused), may_lack=("pooler.",))
+        """Return the backbone alone, without the heads of its pre-training; otherwise as :meth:`load_model`.
+
+        Of T5 and its kin that is the encoder: a decoder has nothing to read here.
+        """
+        encoder: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(type(config), AutoModel)
+        kind, left = (encoder, ("decoder.",)) if encoder.__name__.endswith("EncoderModel") else (AutoModel, ())
+        model = self.load_model(kind, config, dtype, attention, (*_UNUSED, *left, *unused), may_lack=("pooler.",))
         if getattr(model, "pooler", None) is not None:
             model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
         return model
@@ -137,7 +157,7 @@ class Checkpoint:
                 numbers and say nothing.
         """
         extra = {"attn_implementation": attention} if attention else {}
-        with self._explained("weights"):
+        with self.explained("weights"):
             model: torch.nn.Module
             model, info = kind.from_pretrained(
                 self.folder,
@@ -156,10 +176,10 @@ class Checkpoint:
         return (self.folder / name).is_file()
 
     @contextlib.contextmanager
-    def _explained(self, part: str) -> Iterator[None]:
+    def explained(self, part: str) -> Iterator[None]:
         """Load quietly, and turn whatever the libraries raise over the files into one error of ours."""
         try:
-            with _quiet_transformers():
+            with quiet_transformers():
                 yield
         except SafetensorError as error:
             raise CheckpointError(
@@ -170,22 +190,3 @@ class Checkpoint:
         except Exception as error:
             what = f"the {part} of {self.source!r} cannot be loaded"
             raise CheckpointError(f"{what}: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own report and progress bar off the terminal."""
-    log: Any = transformers.utils.logging
-    verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
-    log.set_verbosity_error()
-    _set_progress_bar(False)
-    try:
-        yield
-    finally:
-        log.set_verbosity(verbosity)
-        _set_progress_bar(bar)
-
-
-def _set_progress_bar(on: bool) -> None:
-    log: Any = transformers.utils.logging
-    log.enable_progress_bar() if on else log.disable_progress_bar()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from tokenizers import normalizers
+
 from FlagEmbedding.errors import OptionError
 
 Row = TypeVar("Row")
@@ -36,6 +38,16 @@ def bare_backend(tokenizer: Any) -> Any:
     backend.no_truncation()
     backend.no_padding()
     return backend
+
+
+def put_into_lower_case(tokenizer: Any) -> None:
+    """Let a transformers tokenizer put texts into lower case before anything else, unless it does so already."""
+    backend = tokenizer.backend_tokenizer
+    found: Any = backend.normalizer
+    several = isinstance(found, normalizers.Sequence)  # in a variable: its type does not say that it can be iterated
+    steps = [*found] if several else [found] if found else []
+    if not any(isinstance(step, normalizers.Lowercase) for step in steps):
+        backend.normalizer = normalizers.Sequence([normalizers.Lowercase(), *steps])
 
 
 class TextTokenizer:

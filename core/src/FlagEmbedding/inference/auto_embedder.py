@@ -96,6 +96,7 @@ def _settings(found: Resolution[EmbedderConfig]) -> dict[str, Any]:
         "trust_remote_code": config.trust_remote_code,
         "query_instruction_format": config.query_instruction_format,
         **{name: value for name, value in optional.items() if value is not None},
+        **config.options,
     }
 
 

@@ -11,6 +11,8 @@ OWNER = "flagembedding-core"
 # Backbones that read left to right (transformers 5 has no flag for it); what no class lists is taken for an encoder.
 _DECODERS = tuple("mistral llama qwen2 qwen3 gemma gemma2 gemma3_text phi phi3 gpt2 gpt_neox opt".split())  # noqa: SIM905
 
+_OTHER_POOLINGS = {"max": "maximum", "mean_sqrt_len": "mean_sqrt_len", "weighted_mean": "weighted_mean"}
+
 
 @hookimpl
 def flagembedding_embedder_classes() -> dict[str, ModelClass]:
@@ -40,5 +42,6 @@ def flagembedding_reranker_classes() -> dict[str, ModelClass]:
 
 @hookimpl
 def flagembedding_pooling_functions() -> dict[str, str]:
-    """The three well-known ways of pooling."""
-    return {method.value: f"FlagEmbedding.engine.pooling:{method.value}" for method in PoolingMethod}
+    """The three well-known ways of pooling, and the others that sentence-transformers writes."""
+    functions = {**{method.value: method.value for method in PoolingMethod}, **_OTHER_POOLINGS}
+    return {name: f"FlagEmbedding.engine.pooling:{function}" for name, function in functions.items()}

@@ -12,14 +12,14 @@ from typing import Any
 
 from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, ModelClass
 from FlagEmbedding.errors import CheckpointError
+from FlagEmbedding.registry.backbone import read_backbone
 from FlagEmbedding.registry.classes import EMBEDDER_CLASSES
 from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.registry.modules import Layout, has_projections, read_layout
+from FlagEmbedding.registry.poolings import read_pooling
+from FlagEmbedding.registry.prompts import Usage, read_usage
 
 logger = logging.getLogger(__name__)
-
-_POOLINGS = {"cls": "cls", "mean": "mean", "lasttoken": "last_token", "last_token": "last_token"}
-
-_MODULES = {"Transformer", "Pooling", "Normalize"}
 
 
 def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderConfig:
@@ -33,20 +33,40 @@ def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderCon
     Raises:
         CheckpointError: There is no ``config.json``, the model is a reranker, or it has parts that would be left out.
     """
+    layout = read_layout(files)
     config = files.config()
     _refuse_reranker(files.source, config)
     found = EMBEDDER_CLASSES.of_model_type(str(config.get("model_type"))) or EMBEDDER_CLASSES.own(
         EmbedderModelClass.ENCODER_ONLY_BASE
     )
-    prompts = _prompts(files)
+    usage, backbone = read_usage(files), read_backbone(files)
+    pooling = wanted.get("pooling_method") or _pooling(files, layout) or _fallback(files.source, found)
+    _say_how_long_vectors_are(files.source, layout, usage)
+    options = {
+        "modules": layout.modules if layout else (),
+        "lower_case": backbone.lower_case,
+        "truncate_dim": usage.truncate_dim,
+        "default_instruction": usage.default,
+    }
     return EmbedderConfig(
         model_class=wanted.get("model_class") or found.reference,
-        pooling_method=_pooling(files, wanted.get("pooling_method")) or _fallback(files.source, found),
-        query_instruction=prompts.get("query") or None,
-        passage_instruction=prompts.get("document") or prompts.get("passage") or None,
-        max_length=_max_length(files),
+        pooling_method=pooling,
+        query_instruction=usage.query,
+        passage_instruction=usage.passage,
+        max_length=backbone.max_length,
         source=f"detected from the files of {files.source}",
+        options={name: value for name, value in options.items() if value},
     )
+
+
+def add_own_modules(files: ModelFiles, config: EmbedderConfig) -> EmbedderConfig:
+    """Return the configuration of a registered model for a folder of its name, with the layers that were added there.
+
+    A fine-tune keeps the name, and what the card says of it; the catalogue cannot know that its author put a Dense
+    after the pooling.
+    """
+    layout = read_layout(files) if has_projections(files) else None
+    return config.replace(options={**config.options, "modules": layout.modules}) if layout else config
 
 
 def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
@@ -58,47 +78,8 @@ def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
             )
 
 
-def _pooling(files: ModelFiles, wanted: str | None) -> str | None:
-    """Return the pooling that is wanted or that the sentence-transformers modules name, or None without either."""
-    modules = files.objects("modules.json")
-    if modules is None:
-        return wanted
-    types = dict(_module(files, module) for module in modules)
-    left_out = sorted(set(types) - _MODULES)
-    if left_out:
-        raise CheckpointError(
-            f"{files.source!r} has the sentence-transformers modules {', '.join(left_out)}, which are not supported; "
-            f"its vectors would be wrong without them."
-        )
-    return wanted or (_pooling_mode(files, types["Pooling"]) if "Pooling" in types else None)
-
-
-def _module(files: ModelFiles, module: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the class name and the folder of an entry in ``modules.json``."""
-    kind, folder = module.get("type"), module.get("path")
-    if not isinstance(kind, str) or not isinstance(folder, str):
-        raise files.wrong_shape("modules.json", module, "modules with a type and a path")
-    return kind.rpartition(".")[2], folder
-
-
-def _pooling_mode(files: ModelFiles, folder: str) -> str:
-    """Read ``N_Pooling/config.json`` in both its dialects: one flag per mode (to 5.x), or ``pooling_mode``."""
-    name = f"{folder}/config.json"
-    config = files.mapping(name) or {}
-    modes = config["pooling_mode"] if "pooling_mode" in config else _flagged_modes(config)
-    mode = modes[0] if isinstance(modes, list) and len(modes) == 1 else modes
-    if not isinstance(mode, str) or mode not in _POOLINGS or config.get("include_prompt") is False:
-        raise CheckpointError(
-            f"{name} of {files.source!r} asks for a pooling that is not supported: {dict(config)}. Name a registered "
-            f"pooling function with pooling_method=."
-        )
-    return _POOLINGS[mode]
-
-
-def _flagged_modes(config: Mapping[str, Any]) -> list[str]:
-    prefix = "pooling_mode_"
-    flagged = [key.removeprefix(prefix) for key, value in config.items() if key.startswith(prefix) and value is True]
-    return [mode.removesuffix("_tokens").removesuffix("_token") for mode in flagged]
+def _pooling(files: ModelFiles, layout: Layout | None) -> str | None:
+    return read_pooling(files, layout.pooling) if layout and layout.pooling is not None else None
 
 
 def _fallback(source: str, found: ModelClass) -> str:
@@ -112,14 +93,15 @@ def _fallback(source: str, found: ModelClass) -> str:
     return found.pooling
 
 
-def _prompts(files: ModelFiles) -> Mapping[str, str]:
-    name = "config_sentence_transformers.json"
-    prompts = (files.mapping(name) or {}).get("prompts") or {}
-    if not isinstance(prompts, Mapping) or not all(isinstance(prompt, str) for prompt in prompts.values()):
-        raise files.wrong_shape(name, prompts, "prompts that are strings by name")
-    return prompts
-
-
-def _max_length(files: ModelFiles) -> int | None:
-    value = (files.mapping("sentence_bert_config.json") or {}).get("max_seq_length")
-    return value if type(value) is int and value > 0 else None
+def _say_how_long_vectors_are(source: str, layout: Layout | None, usage: Usage) -> None:
+    """Say what the default of ``normalize_embeddings`` does to a model that was made without it."""
+    if layout is None or layout.pooling is None or layout.normalized:
+        return
+    by_angle = usage.similarity in (None, "cosine")  # where the length of a vector changes no ranking
+    logger.log(
+        logging.INFO if by_angle else logging.WARNING,
+        "the files of %r do not normalise its vectors, and compare them by %s: normalize_embeddings=True (the default) "
+        "gives them length 1, normalize_embeddings=False leaves them as sentence-transformers gives them.",
+        source,
+        usage.similarity or "cosine",
+    )

@@ -10,14 +10,12 @@ from FlagEmbedding.config import ModelClass, RerankerConfig, RerankerModelClass
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.registry.classes import RERANKER_CLASSES
 from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.registry.lengths import tokenizer_length
 
 logger = logging.getLogger(__name__)
 
 _CLASSIFIER = "ForSequenceClassification"
 _LANGUAGE_MODEL = "ForCausalLM"
-
-# What is longer is left to the class, which goes that far only when it is asked to; 1e30 stands for no limit at all.
-_LONGEST = 8192
 
 
 def detect_reranker(files: ModelFiles, wanted: Mapping[str, Any]) -> RerankerConfig:
@@ -37,7 +35,7 @@ def detect_reranker(files: ModelFiles, wanted: Mapping[str, Any]) -> RerankerCon
     reference = wanted.get("model_class") or _class_of(files.source, config).reference
     return RerankerConfig(
         model_class=reference,
-        max_length=_max_length(files),
+        max_length=tokenizer_length(files),
         source=f"detected from the files of {files.source}",
     )
 
@@ -66,8 +64,3 @@ def _no_reranker(source: str, model_type: str, architectures: list[str]) -> str:
         f"reranker is a {_CLASSIFIER[3:]} model or a language model of a known type. An embedding model is loaded "
         f"with FlagAutoModel; for anything else say model_class=."
     )
-
-
-def _max_length(files: ModelFiles) -> int | None:
-    value = (files.mapping("tokenizer_config.json") or {}).get("model_max_length")
-    return value if type(value) is int and 0 < value <= _LONGEST else None

@@ -16,7 +16,7 @@ from FlagEmbedding.hub import fetch_settings
 from FlagEmbedding.model_config import ModelConfig
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.registry.classes import EMBEDDER_CLASSES, RERANKER_CLASSES, ClassTable
-from FlagEmbedding.registry.detection import detect_embedder
+from FlagEmbedding.registry.detection import add_own_modules, detect_embedder
 from FlagEmbedding.registry.files import ModelFiles
 from FlagEmbedding.registry.mapping import EMBEDDERS, RERANKERS, ModelMapping
 from FlagEmbedding.registry.names import clean_name, find_entry
@@ -53,12 +53,14 @@ class Resolver(Generic[C]):
         classes: The model classes of this kind.
         detect: From the files of a model that nobody registered, and what the caller decides, to a configuration.
         other: The registered models of the other kind, and the factory that loads them.
+        adapt: From the files of a folder that has a registered name, and the entry, to what is loaded.
     """
 
     mapping: ModelMapping[C]
     classes: ClassTable
     detect: Callable[[ModelFiles, Mapping[str, Any]], C]
     other: tuple[ModelMapping[Any], str]
+    adapt: Callable[[ModelFiles, C], C] = lambda _, config: config
 
     def __call__(
         self,
@@ -91,7 +93,7 @@ class Resolver(Generic[C]):
         if entry and model_class is None and self.mapping[entry].unsupported:
             raise UnsupportedModelError(f"{text!r} cannot be run here: {self.mapping[entry].unsupported}")
         source = self._source(text, entry, forced=model_class is not None)
-        config = self.mapping[entry] if entry else self._detected(source, wanted, hub_options or {})
+        config = self._registered(text, entry) if entry else self._detected(source, wanted, hub_options or {})
         wanted.setdefault("trust_remote_code", self._trusted(config, text, entry, source))
         return Resolution(source, config.replace(**wanted), entry)
 
@@ -121,7 +123,7 @@ class Resolver(Generic[C]):
             )
 
     def _check_folder(self, folder: str, entry: str | None) -> None:
-        if not Path(folder, "config.json").is_file():
+        if not any(Path(folder, name).is_file() for name in ("config.json", "modules.json")):
             official = self.mapping[entry].hub_id if entry else None
             other = f" To load the registered model, give its hub id {official!r}." if official else ""
             raise CheckpointError(f"{folder!r} is a local folder without config.json, so it is no model folder.{other}")
@@ -129,6 +131,10 @@ class Resolver(Generic[C]):
     def _official(self, text: str, entry: str | None) -> str | None:
         """Return the hub id that a bare registered name stands for; an ``org/name`` stands for itself."""
         return self.mapping[entry].hub_id if entry and "/" not in text else None
+
+    def _registered(self, text: str, entry: str) -> C:
+        config = self.mapping[entry]
+        return self.adapt(ModelFiles(text, Path(text)), config) if is_folder(text) else config
 
     def _detected(self, source: str, wanted: Mapping[str, Any], hub_options: Mapping[str, Any]) -> C:
         folder = Path(source) if is_folder(source) else fetch_settings(source, hub_options)
@@ -147,7 +153,7 @@ class Resolver(Generic[C]):
 
 
 resolve_embedder: Resolver[EmbedderConfig] = Resolver(
-    EMBEDDERS, EMBEDDER_CLASSES, detect_embedder, (RERANKERS, "FlagAutoReranker")
+    EMBEDDERS, EMBEDDER_CLASSES, detect_embedder, (RERANKERS, "FlagAutoReranker"), add_own_modules
 )
 resolve_reranker: Resolver[RerankerConfig] = Resolver(
     RERANKERS, RERANKER_CLASSES, detect_reranker, (EMBEDDERS, "FlagAutoModel")

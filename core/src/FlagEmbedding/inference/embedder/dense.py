@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
 
 from FlagEmbedding.abc.inference import AbsEmbedder
+from FlagEmbedding.abc.inference.embedder import Texts
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.outputs import DenseSink
-from FlagEmbedding.engine.pooling import PoolingFunction
+from FlagEmbedding.engine.pooling import PoolingFunction, pooling_function, vectors_behind_one_another
+from FlagEmbedding.engine.projection import load_projection
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.running import pooled
-from FlagEmbedding.engine.tokenizing import TextTokenizer
-from FlagEmbedding.errors import ModelClassError, OptionError
+from FlagEmbedding.engine.tokenizing import TextTokenizer, put_into_lower_case
+from FlagEmbedding.errors import OptionError
 from FlagEmbedding.inference.loaded import LoadedModel
-from FlagEmbedding.references import POOLING_FUNCTIONS
 from FlagEmbedding.spelling import reject_unknown_options
 
 TextEngine: TypeAlias = Engine[str, list[int], TokenVectors]
@@ -34,20 +36,26 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
 
     Args:
         model_name_or_path: A local folder or a hub id.
-        pooling_method: ``"cls"``, ``"mean"``, ``"last_token"``, a name that a plugin registers, ``"module:function"``,
-            or a :data:`~FlagEmbedding.engine.pooling.PoolingFunction`.
+        pooling_method: ``"cls"``, ``"mean"``, ``"last_token"``, a name that a plugin registers, several of these joined
+            by ``+``, ``"module:function"``, or a :data:`~FlagEmbedding.engine.pooling.PoolingFunction`.
         trust_remote_code: Whether Python code of the checkpoint may run.
         cache_dir: Where the hub's files are kept.
         revision: Branch, tag or commit on the hub.
         token: Access token of the hub.
         local_files_only: Never ask the hub.
         attn_implementation: transformers' attention (``"sdpa"``, ``"eager"``, ...); None means its own choice.
+        modules: Layers that follow the pooling, as sentence-transformers keeps them: the class (``"Dense"``,
+            ``"LayerNorm"``, ``"Normalize"``) and the folder in the model's, in order.
+        lower_case: Whether texts are put into lower case, whatever the tokenizer does.
+        default_instruction: Put before each text by :meth:`encode`, where a call names no instruction.
         **kwargs: As for :class:`~FlagEmbedding.abc.inference.AbsEmbedder`.
 
     Raises:
         CheckpointError: Files are missing, damaged, or do not fit together.
         ModelClassError: The pooling is unknown.
     """
+
+    set_up_anew: ClassVar[tuple[str, ...]] = (*LoadedModel.set_up_anew, "_projection")
 
     def __init__(
         self,
@@ -60,11 +68,17 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         token: str | None = None,
         local_files_only: bool = False,
         attn_implementation: str | None = None,
+        modules: Iterable[tuple[str, str]] = (),
+        lower_case: bool = False,
+        default_instruction: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model_name_or_path, **kwargs)
         self.pooling_method = pooling_method
-        self._pool = _pooling_function(pooling_method)
+        self.modules = tuple(modules)
+        self.lower_case = lower_case
+        self.default_instruction = default_instruction
+        self._pool = pooling_function(pooling_method)
         self._load(
             trust_remote_code=trust_remote_code,
             attn_implementation=attn_implementation,
@@ -76,14 +90,32 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         self._check_dimension(self.truncate_dim)
 
     def _set_tokenizer(self, source: str, tokenizer: Any) -> None:
+        if self.lower_case:
+            put_into_lower_case(tokenizer)
         super()._set_tokenizer(source, tokenizer)
         self._tokenizer = TextTokenizer(tokenizer)
 
     @property
     def dimension(self) -> int:
         """Length of the vectors, before any truncation."""
-        width: int = self._config.get_text_config().hidden_size
-        return width
+        return self._projection.dimension
+
+    def encode(
+        self,
+        sentences: Texts,
+        batch_size: int | None = None,
+        max_length: int | None = None,
+        convert_to_numpy: bool | None = None,
+        instruction: str | None = None,
+        instruction_format: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Encode texts as they are, or with an instruction: the one given here, else ``default_instruction``.
+
+        Arguments and result are those of :meth:`~FlagEmbedding.abc.inference.AbsEmbedder.encode`; ``""`` means none.
+        """
+        said = self.default_instruction if instruction is None else instruction
+        return super().encode(sentences, batch_size, max_length, convert_to_numpy, said, instruction_format, **kwargs)
 
     def encode_single_device(
         self,
@@ -141,12 +173,13 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
 
     def _vectors(self, hidden: TokenVectors, width: int) -> Tensor:
         rows = pooled(self._pool, hidden)
-        if rows.ndim != 2 or rows.shape[1] != self.dimension:  # noqa: PLR2004 - a table
+        wanted = self._projection.given
+        if rows.ndim != 2 or rows.shape[1] != wanted:  # noqa: PLR2004 - a table
             raise OptionError(
                 f"the pooling {self.pooling_method!r} made {tuple(rows.shape)}; it should give one vector of "
-                f"{self.dimension} a text."
+                f"{wanted} a text."
             )
-        vectors = rows[:, :width]
+        vectors = self._projection(rows)[:, :width]
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
     def _check_dimension(self, truncate_dim: int | None) -> int:
@@ -160,14 +193,6 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         return self._engine
 
     def _set_up(self, network: Any) -> None:
+        given = self._config.get_text_config().hidden_size * vectors_behind_one_another(self._pool)
+        self._projection = load_projection(self._checkpoint, self.modules, given).to(self._device)
         self._engine: TextEngine = Engine(self._tokenizer, self._fastest(network), self._device)
-
-
-def _pooling_function(pooling: str | PoolingFunction) -> PoolingFunction:
-    found = POOLING_FUNCTIONS.load(pooling) if isinstance(pooling, str) else pooling
-    if not callable(found):
-        raise ModelClassError(
-            f"pooling_method={pooling!r} is no pooling: give a name, 'module:function' or a function."
-        )
-    function: PoolingFunction = found
-    return function
