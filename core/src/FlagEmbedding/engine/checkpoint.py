@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
 from FlagEmbedding.engine.completeness import require_complete
+from FlagEmbedding.engine.packed.bare import BareEncoder, bare_encoder
 from FlagEmbedding.engine.quiet import quiet_transformers
 from FlagEmbedding.errors import CheckpointError, UnknownModelError
 from FlagEmbedding.hub import fetch_files, fetch_model
@@ -132,6 +133,11 @@ class Checkpoint:
         if getattr(model, "pooler", None) is not None:
             model.register_module("pooler", None)  # the head of BERT's pre-training, which no embedder reads
         return model
+
+    def load_bare_backbone(self, config: Any, dtype: torch.dtype, unused: Sequence[str] = ()) -> BareEncoder | None:
+        """Return the weights of a BERT-like backbone; None where they need transformers' own code and checks."""
+        with self.explained("weights"):
+            return bare_encoder(self.folder, config, dtype, (*_UNUSED, *unused))
 
     def load_model(
         self,

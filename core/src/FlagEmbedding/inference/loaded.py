@@ -104,7 +104,8 @@ class LoadedModel:
 
     def _load_model(self, checkpoint: Checkpoint, config: Any, dtype: torch.dtype, attention: str | None) -> Any:
         """Return the network on the CPU; the backbone alone, unless a class needs more."""
-        return checkpoint.load_backbone(config, dtype, attention, self.unused_weights)
+        bare = checkpoint.load_bare_backbone(config, dtype, self.unused_weights) if self.packs else None
+        return bare or checkpoint.load_backbone(config, dtype, attention, self.unused_weights)
 
     def _set_tokenizer(self, source: str, tokenizer: Any) -> None:  # noqa: ARG002 - for the classes that need it
         """Keep the tokenizer; a class that tokenises in a way of its own prepares it here."""

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from FlagEmbedding.engine.packed.encoder import LeanEncoder
-from FlagEmbedding.engine.packed.forward import PackedForward, Positions, StockBody
+from FlagEmbedding.engine.packed.forward import PackedForward, Positions
 from FlagEmbedding.engine.packed.loading import pack
+from FlagEmbedding.engine.packed.stock import StockBody
 
 LEAN = ("bert", "xlm-roberta", "roberta", "mpnet")
 STOCK = ("modernbert", "gte", "distilbert", "mistral", "llama", "qwen2", "qwen3", "gemma", "gemma2")

@@ -5,9 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import transformers
+from torch.nn.attention import varlen
 
-from FlagEmbedding.engine.packed import attention
-from FlagEmbedding.engine.packed.attention import NotPackableError, packed_attention
+from FlagEmbedding.engine.packed import attention, interface
+from FlagEmbedding.engine.packed.attention import NotPackableError
+from FlagEmbedding.engine.packed.interface import packed_attention
 from FlagEmbedding.engine.packed.layout import Layout
 from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, Window
 
@@ -86,9 +88,9 @@ def test_what_it_does_not_do_it_refuses(states, mask, options, message):
 
 
 def test_registering_twice_is_registering_once():
-    attention.register()
-    attention.register()
-    assert transformers.AttentionInterface()[attention.NAME] is packed_attention
+    interface.register()
+    interface.register()
+    assert transformers.AttentionInterface()[interface.NAME] is packed_attention
 
 
 def test_the_cpu_takes_no_varlen_kernel(states):
@@ -97,9 +99,7 @@ def test_the_cpu_takes_no_varlen_kernel(states):
 
 def test_the_varlen_kernel_gets_packed_texts_and_the_window(states, monkeypatch):
     calls = []
-    monkeypatch.setattr(
-        attention.varlen, "varlen_attn", lambda *args, **options: calls.append((args, options)) or args[0]
-    )
+    monkeypatch.setattr(varlen, "varlen_attn", lambda *args, **options: calls.append((args, options)) or args[0])
     tokens = [tensor[0].transpose(0, 1) for tensor in states]
     for window, sides in ((FULL, (-1, -1)), (CAUSAL, (-1, 0)), (Window(3, 0), (3, 0)), (Window(2, 2), (2, 2))):
         attention._varlen(*tokens, layout(5, 4), window, 0.5)

@@ -7,9 +7,9 @@ from torch import nn
 from FlagEmbedding.engine.packed import encoder, loading, probe
 from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.encoder import LeanEncoder
-from FlagEmbedding.engine.packed.forward import StockBody
 from FlagEmbedding.engine.packed.linears import PrepackedLinear
 from FlagEmbedding.engine.packed.loading import pack
+from FlagEmbedding.engine.packed.stock import StockBody
 
 
 @pytest.fixture

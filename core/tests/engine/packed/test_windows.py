@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import masking_utils
 
-from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, UNLIMITED, Pattern, Window
+from FlagEmbedding.engine.packed.patterns import Pattern
+from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, UNLIMITED, Window
 
 
 @pytest.mark.parametrize(

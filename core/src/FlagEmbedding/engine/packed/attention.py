@@ -2,73 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.attention import varlen
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
 
 from FlagEmbedding.engine.packed.layout import Group, Layout
-from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, Pattern, VisibleFunction, Window
-
-NAME = "flagembedding_packed"
-"""The ``attn_implementation`` of a model that runs packed; it runs in no other way while it is set."""
-
-LAYOUT = "packed_layout"
-"""The keyword argument of the model's forward under which the layout reaches the attention."""
-
-# Arguments that other attention functions honour and this one does not: sinks, biases by position.
-_REFUSED = ("s_aux", "position_bias")
+from FlagEmbedding.engine.packed.windows import FULL, Window
 
 _VARLEN_WIDTH = 256  # of a head, at most: the kernel's own limit
 
 
 class NotPackableError(RuntimeError):
     """The model does something that the packed attention does not do."""
-
-
-def register() -> None:
-    """Make the attention known to transformers, under :data:`NAME`; more than once is the same as once."""
-    AttentionInterface.register(NAME, packed_attention)
-    AttentionMaskInterface.register(NAME, _pattern)
-
-
-def packed_attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Any,
-    *,
-    scaling: float | None = None,
-    softcap: float | None = None,
-    **options: Any,
-) -> tuple[Tensor, None]:
-    """Attend within each text.
-
-    Args:
-        module: The attention module that calls.
-        query: ``[1, heads, tokens, width]``.
-        key: ``[1, key heads, tokens, width]``; key heads divide heads.
-        value: As ``key``.
-        attention_mask: A :class:`Pattern`, or None where the model makes no mask.
-        scaling: Of the scores; None means ``width ** -0.5``.
-        softcap: Scores become ``softcap * tanh(scores / softcap)``.
-        **options: The layout, and what others than this function use.
-
-    Returns:
-        ``[1, tokens, heads, width]``, and no weights.
-    """
-    layout: Layout | None = options.get(LAYOUT)
-    if layout is None:
-        raise NotPackableError(f"{type(module).__name__} was not handed the layout of the texts")
-    if refused := [name for name in _REFUSED if options.get(name) is not None]:
-        raise NotPackableError(f"{type(module).__name__} uses {', '.join(refused)}")
-    window = _window(module, attention_mask, layout, options.get("sliding_window"))
-    query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    return attend(query, key, value, layout, window, scaling=scaling, softcap=softcap).unsqueeze(0), None
 
 
 def attend(
@@ -118,20 +65,6 @@ def attend_rows(
         parts.append(_sdpa(queries, keys, values, None, mask).squeeze(2))
         done += group.texts
     return torch.cat(parts) if len(parts) > 1 else parts[0]
-
-
-def _pattern(*, mask_function: VisibleFunction, **_: Any) -> Pattern:
-    return Pattern(mask_function)
-
-
-def _window(module: Any, pattern: Any, layout: Layout, sliding: int | None) -> Window:
-    if isinstance(pattern, Pattern):
-        return pattern.window(layout.longest)
-    if pattern is not None:
-        raise NotPackableError(f"{type(module).__name__} makes its own mask")
-    if sliding is not None:
-        raise NotPackableError(f"{type(module).__name__} has a sliding window and makes no mask")
-    return CAUSAL if getattr(module, "is_causal", True) else FULL
 
 
 class _Rule(NamedTuple):
@@ -201,6 +134,9 @@ def _fits_varlen(query: Tensor, softcap: float | None) -> bool:
 
 def _varlen(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window: Window, scaling: float | None) -> Tensor:
     """All texts in one kernel, whatever their lengths; -1 stands for a side without a limit."""
+    # Here, because it brings torch's compiler with it: a second that nobody without a GPU should wait.
+    from torch.nn.attention import varlen  # noqa: PLC0415
+
     sides = tuple(-1 if size >= layout.longest - 1 and size > 0 else size for size in (window.left, window.right))
     query, key, value = (tensor.contiguous() for tensor in (query, key, value))
     mixed = varlen.varlen_attn(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
-from FlagEmbedding.engine.packed import attention
-from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.layout import Layout, Wanted
-from FlagEmbedding.engine.packed.modules import needed_rows, pack_linears, wrap_last_mlp
 from FlagEmbedding.engine.packed.states import PackedStates
 
 Rows: TypeAlias = Sequence[Sequence[int]]
@@ -41,52 +37,6 @@ class Body(Protocol):
             layout: Where each text lies.
             wanted: The tokens of each text that somebody reads.
         """
-
-
-class StockBody:
-    """A transformers model as it is, with the packed attention in it.
-
-    Args:
-        model: A backbone in evaluation mode. Its ``attn_implementation`` changes, so nothing else may run it after.
-
-    Raises:
-        NotPackableError: Its attention does not go through transformers' interface.
-    """
-
-    def __init__(self, model: Any) -> None:
-        if not getattr(model, "_supports_attention_backend", False):
-            raise NotPackableError(f"the attention of {type(model).__name__} is outside transformers' interface")
-        attention.register()
-        model.set_attn_implementation(attention.NAME)
-        self._model = model
-        self._some_rows = wrap_last_mlp(model)
-        self._packed = pack_linears(model) if model.device.type == "cpu" else 0
-        self.dtype: torch.dtype = next(model.parameters()).dtype
-        # torch's own linears of half precision are oneDNN's too.
-        self.uses_onednn = model.device.type == "cpu" and (self._packed > 0 or self.dtype != torch.float32)
-        accepted = inspect.signature(model.forward).parameters
-        # No cache of keys and values: nothing is generated.
-        self._options = {"use_cache": False} if "use_cache" in accepted else {}
-        self._has_types = "token_type_ids" in accepted
-
-    def __str__(self) -> str:
-        linears = f", {self._packed} prepacked linears" if self._packed else ""
-        return f"transformers' {type(self._model).__name__} with packed attention{linears}"
-
-    def __call__(
-        self, ids: Tensor, positions: Tensor, types: Tensor | None, layout: Layout, wanted: Wanted = "all"
-    ) -> Tensor:
-        """Return the last hidden state."""
-        typed = {"token_type_ids": types.unsqueeze(0)} if types is not None and self._has_types else {}
-        # The mask of ones keeps decoders from looking for packed texts themselves, which costs a synchronisation.
-        mask = torch.ones(1, len(ids), dtype=torch.bool, device=ids.device)
-        inputs = {"input_ids": ids.unsqueeze(0), "position_ids": positions.unsqueeze(0), "attention_mask": mask}
-        layouts = {attention.LAYOUT: layout}
-        rows = layout.rows(wanted)
-        with needed_rows(rows):
-            output = self._model(**inputs, **typed, **self._options, **layouts)
-        states: Tensor = output.last_hidden_state[0]
-        return states if rows is None else states[rows]
 
 
 class PackedForward:

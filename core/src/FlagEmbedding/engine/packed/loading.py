@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from FlagEmbedding.engine.packed import attention, probe
+from FlagEmbedding.engine.packed import probe
 from FlagEmbedding.engine.packed.attention import NotPackableError
+from FlagEmbedding.engine.packed.bare import BareEncoder
 from FlagEmbedding.engine.packed.encoder import LeanEncoder
-from FlagEmbedding.engine.packed.forward import Body, PackedForward, Positions, StockBody
-from FlagEmbedding.engine.packed.modules import unpack_linears, unwrap_last_mlp
+from FlagEmbedding.engine.packed.forward import Body, PackedForward, Positions
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +33,26 @@ def pack(model: Any, device: str = "cpu") -> PackedForward:
     Raises:
         NotPackableError: The model cannot run packed, and why; it is as it was.
     """
-    wanted = probe.one_at_a_time(model, probe.rows(model))
     positions = Positions(model)
+    if isinstance(model, BareEncoder):  # there is nothing that it could be compared with
+        return _forward(LeanEncoder(model), positions, device)
+    wanted = probe.one_at_a_time(model, probe.rows(model))
     try:
         return probe.check(lambda: _forward(LeanEncoder(model), positions, device), model, wanted)
     except NotPackableError as error:  # most models are no such stack
         logger.debug("%s is not run as a lean encoder: %s", type(model).__name__, error)
+    return _stock(model, positions, device, wanted)
+
+
+def _stock(model: Any, positions: Positions, device: str, wanted: Sequence[Tensor]) -> PackedForward:
+    # Here, because it brings transformers' modelling code with it.
+    from FlagEmbedding.engine.packed.stock import StockBody, restore  # noqa: PLC0415
+
     before = model.config._attn_implementation  # noqa: SLF001 -- it has no public name
     try:
         return probe.check(lambda: _forward(StockBody(model), positions, device), model, wanted)
     except NotPackableError:
-        _restore(model, before)
+        restore(model, before)
         raise
 
 
@@ -61,10 +71,3 @@ def _step(body: Body) -> Callable[[int], int]:
         return lambda _: 1
     most = 1 if body.dtype == torch.float32 else 64
     return lambda tokens: 1 if tokens <= _SHORT else 16 if tokens <= _MIDDLE else most
-
-
-def _restore(model: Any, implementation: str) -> None:
-    if model.config._attn_implementation == attention.NAME:  # noqa: SLF001
-        model.set_attn_implementation(implementation)
-    unwrap_last_mlp(model)
-    unpack_linears(model)
