@@ -53,3 +53,7 @@ class DownloadError(FlagEmbeddingError, RuntimeError):
 
 class PluginError(FlagEmbeddingError, RuntimeError):
     """A plugin could not be loaded, or broke its contract."""
+
+
+class WorkerError(FlagEmbeddingError, RuntimeError):
+    """A worker process could not be started, died over its work, or failed in a way that cannot be sent as it is."""
