@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TypeAlias
 
 import torch
 
 from FlagEmbedding.errors import DeviceError, OptionError
-
-logger = logging.getLogger(__name__)
 
 DeviceLike: TypeAlias = str | int | torch.device
 
@@ -28,10 +25,7 @@ def requested_devices(
     """
     if devices is not None and device is not None:
         raise OptionError("give devices= or device=, not both.")
-    found = target_devices(device if devices is None else devices)
-    if len(found) > 1:
-        logger.info("of the devices %s, only the first is used yet", ", ".join(found))
-    return found
+    return target_devices(device if devices is None else devices)
 
 
 def target_devices(devices: DeviceLike | Iterable[DeviceLike] | None) -> list[str]:
@@ -62,7 +56,7 @@ def _checked(device: DeviceLike) -> str:
     if parsed.type == "cpu":
         return "cpu"
     count = _count(parsed.type) if parsed.type in _ACCELERATORS else 0
-    if (parsed.index or 0) >= count:
+    if not 0 <= (parsed.index or 0) < count:
         raise DeviceError(f"there is no device {str(device)!r} on this machine.{_present()}")
     return str(parsed)
 
@@ -73,7 +67,7 @@ def _parsed(device: DeviceLike) -> torch.device:
     try:
         # A number is an accelerator's, of the kind that is present; torch itself would always take it for CUDA.
         return torch.device(_kind() or "cuda", device) if isinstance(device, int) else torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # no word, no Unicode, no number of 64 bits
         raise DeviceError(f"{device!r} is no device that torch knows.{_present()}") from error
 
 

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
 from FlagEmbedding.errors import InputError
 
 
-def as_texts(texts: Any, what: str = "sentences") -> tuple[list[str], bool]:
+def as_texts(texts: Any, what: str = "sentences", start: int = 0) -> tuple[list[str], bool]:
     """Return ``(list of texts, whether it was a single one)``.
 
-    Accepts ``str`` (numpy's too), lists, tuples, one-dimensional arrays, series and generators of them.
+    Accepts ``str`` (numpy's too), lists, tuples, one-dimensional arrays, series and generators of them. Messages call
+    the first of them ``what[start]``.
 
     Raises:
         InputError: Not a text and no sequence of texts; a text that is no valid Unicode.
     """
     if isinstance(texts, str):
         return [_checked(texts, what, None)], True
-    if isinstance(texts, (bytes, Mapping, AbstractSet)) or not _is_iterable(texts):
-        raise InputError(f"{what} must be a string or a list of strings, not {named(texts)}.")
-    return [_checked(text, what, index) for index, text in enumerate(texts)], False
+    return [_checked(text, what, index) for index, text in enumerate(each(texts, what), start)], False
 
 
-def _is_iterable(texts: Any) -> bool:
-    try:
-        iter(texts)
-    except TypeError:  # arrays without a dimension have the method too
-        return False
-    return True
+def each(texts: Any, what: str) -> Iterator[Any]:
+    """Return an iterator over what should be texts.
+
+    Raises:
+        InputError: It is nothing to iterate over, or has no order.
+    """
+    if not isinstance(texts, (bytes, Mapping, AbstractSet)):
+        try:
+            return iter(texts)
+        except TypeError:  # arrays without a dimension have the method too
+            pass
+    raise InputError(f"{what} must be a string or a list of strings, not {named(texts)}.")
 
 
 def _checked(text: Any, what: str, index: int | None) -> str:

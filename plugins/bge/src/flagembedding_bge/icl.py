@@ -105,7 +105,7 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
             examples_for_task, self.examples_instruction_format, self.query_instruction_for_retrieval
         )
         self.examples_for_task = examples_for_task
-        self._query_engine: TextEngine | None = None
+        self._query_engine: tuple[str, TextEngine] | None = None
 
     @staticmethod
     def get_detailed_example(instruction_format: str, instruction: str, query: str, response: str) -> str:
@@ -155,13 +155,13 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
 
     def _query_engine_on(self, device: str) -> TextEngine:
         self._engine_on(device)  # moves the model, if it is elsewhere
-        engine = self._query_engine or self._new_query_engine()
-        self._query_engine = engine
-        return engine
+        if self._query_engine is None or self._query_engine[0] != self.prefix:  # a worker is sent another prefix
+            self._query_engine = self.prefix, self._new_query_engine()
+        return self._query_engine[1]
 
     def _new_query_engine(self) -> TextEngine:
         tokenizer = QueryTokenizer(self._own_tokenizer, self.prefix, self.suffix, self._limit)
         # What all queries begin with: the examples, and the instruction too where it is the same.
         head = with_instruction([""], self.query_instruction_for_retrieval, self.query_instruction_format)[0]
         shared = tokenizer.leading_ids(head) if self.prefix else []
-        return Engine(tokenizer, PrefixForward(self.model, self._pad_id, self._device, shared), self._device)
+        return Engine(tokenizer, PrefixForward(self._network, self._pad_id, self._device, shared), self._device)

@@ -128,7 +128,7 @@ class LayerWiseLLMReranker(BaseLLMReranker):
         num_workers: int | None = None,  # noqa: ARG002 - likewise
         cutoff_layers: Layers | None = None,
     ) -> Scoring:
-        layers = self.model.config.scored_layers(self.cutoff_layers if cutoff_layers is None else cutoff_layers)
+        layers = self._network.config.scored_layers(self.cutoff_layers if cutoff_layers is None else cutoff_layers)
         return Scoring(
             functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
             functools.partial(self._layer_scores, layers),
@@ -138,7 +138,7 @@ class LayerWiseLLMReranker(BaseLLMReranker):
     def _layer_scores(self, layers: Sequence[int], rows: Sequence[PairIds]) -> Tensor:
         """Return the scores of a batch, float32 ``[rows, layers]``."""
         ids, mask = padded([row.ids for row in rows], self._pad_id, torch.device(self._device))
-        scores: Tensor = self.model(ids, mask, layers)
+        scores: Tensor = self._network(ids, mask, layers)
         return scores
 
 

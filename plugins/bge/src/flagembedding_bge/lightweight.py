@@ -129,7 +129,7 @@ class LightweightLLMReranker(BaseLLMReranker):
             "compress_ratio": self.compress_ratio if compress_ratio is None else compress_ratio,
             "head": self.head if head is None else head,
         }
-        layers = plan_cuts(self.model.config, **options).layers
+        layers = plan_cuts(self._network.config, **options).layers
         return Scoring(
             functools.partial(self._tokenized, query_max_length=query_max_length, prompt=prompt),
             functools.partial(self._layer_scores, options),
@@ -148,7 +148,7 @@ class LightweightLLMReranker(BaseLLMReranker):
         ids, mask = padded([row.ids for row in rows], self._pad_id, device)
         queries = torch.tensor([row.before for row in rows], device=device)
         passages = torch.tensor([row.passage for row in rows], device=device)
-        scores: Tensor = self.model(ids, mask, queries, mask.sum(dim=1) - queries - passages, **options)
+        scores: Tensor = self._network(ids, mask, queries, mask.sum(dim=1) - queries - passages, **options)
         return scores
 
 

@@ -58,9 +58,9 @@ class M3Scoring(M3Encoding):
         weights = m3_pairs.mode_weights(weights_for_different_modes)
         pairs, single = as_pairs(sentence_pairs)
         run = functools.partial(
-            self.encode_single_device,
+            self._spread,
+            "encode_single_device",
             batch_size=check_count(batch_size, "batch_size") or self.batch_size,
-            device=self.target_devices[0],
             convert_to_numpy=True,
             return_dense=True,
             return_sparse=True,

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.abc.inference.options import check_count, constructor_options
-from FlagEmbedding.engine.devices import DeviceLike, requested_devices
+from FlagEmbedding.abc.inference.streaming import fill, text_blocks
+from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.texts import as_texts
 from FlagEmbedding.spelling import reject_unknown_options
 
 Texts: TypeAlias = str | Iterable[str]
+BLOCK = 16384
+"""Texts that are read and encoded at a time where there may be any number of them."""
+
 Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
 
 
-class AbsEmbedder(ABC):
+class AbsEmbedder(OnDevices, ABC):
     r"""An embedding model: texts in, vectors out.
 
     An author implements :meth:`encode_single_device`; instructions, input checks and defaults are here, once.
@@ -69,7 +74,7 @@ class AbsEmbedder(ABC):
         **kwargs: Any,
     ) -> None:
         reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
-        self.target_devices = requested_devices(devices, device)
+        self._set_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.normalize_embeddings = normalize_embeddings
         self.use_fp16 = use_fp16
@@ -78,7 +83,7 @@ class AbsEmbedder(ABC):
         self.query_instruction_format = check_format(query_instruction_format, "query_instruction_format")
         self.passage_instruction_for_retrieval = passage_instruction_for_retrieval
         self.passage_instruction_format = check_format(passage_instruction_format, "passage_instruction_format")
-        self.batch_size = check_count(batch_size, "batch_size")
+        self.batch_size = 256 if batch_size is None else check_count(batch_size, "batch_size")
         self.query_max_length = check_count(query_max_length, "query_max_length")
         self.passage_max_length = check_count(passage_max_length, "passage_max_length")
         self.convert_to_numpy = convert_to_numpy
@@ -116,6 +121,25 @@ class AbsEmbedder(ABC):
         length = self.passage_max_length if max_length is None else max_length
         return self._encode(corpus, *instruction, batch_size, length, convert_to_numpy, kwargs)
 
+    def encode_iter(self, corpus: Iterable[str], *, block_size: int = BLOCK, **kwargs: Any) -> Iterator[Any]:
+        """Encode a corpus of any length in bounded memory, reading no further ahead than a block.
+
+        Args:
+            corpus: Passages; an iterator will do.
+            block_size: Passages of a block. Equal ones are computed once within a block, and a block is sorted by
+                length to save padding, so it should not be small.
+            **kwargs: As for :meth:`encode_corpus`.
+
+        Yields:
+            What :meth:`encode_corpus` returns for the passages of a block, in their order.
+
+        Raises:
+            InputError: Something in ``corpus`` is no text.
+            OptionError: An option is unknown or out of range.
+        """
+        for block in text_blocks(corpus, check_count(block_size, "block_size"), "corpus"):
+            yield self.encode_corpus(block, **kwargs)
+
     def encode(
         self,
         sentences: Texts,
@@ -135,7 +159,10 @@ class AbsEmbedder(ABC):
             convert_to_numpy: numpy, or else torch.
             instruction: Put before each text through ``instruction_format``.
             instruction_format: Two ``{}``; None means ``"{}{}"``.
-            **kwargs: Options of :meth:`encode_single_device`.
+            **kwargs: ``out``, a floating-point array ``[texts, dimension]`` (a ``numpy.memmap``, say) that the vectors
+                are written into and that is returned; texts that come from an iterator are then read block by block,
+                so that neither they nor their vectors have to fit into memory. And the options of
+                :meth:`encode_single_device`.
 
         Returns:
             float32 ``[dimension]`` for one text, ``[texts, dimension]`` for a sequence, in its order.
@@ -157,15 +184,22 @@ class AbsEmbedder(ABC):
         convert_to_numpy: bool | None,
         options: dict[str, Any],
     ) -> Any:
-        texts, single = as_texts(sentences)
-        rows = self.encode_single_device(
-            with_instruction(texts, instruction, instruction_format),
-            batch_size=self.batch_size if batch_size is None else check_count(batch_size, "batch_size"),
-            max_length=check_count(max_length, "max_length"),
-            convert_to_numpy=self.convert_to_numpy if convert_to_numpy is None else convert_to_numpy,
-            device=self.target_devices[0],
+        out = options.pop("out", None)
+        settings = {
+            "batch_size": self.batch_size if batch_size is None else check_count(batch_size, "batch_size"),
+            "max_length": check_count(max_length, "max_length"),
+            "convert_to_numpy": self.convert_to_numpy if convert_to_numpy is None else convert_to_numpy,
             **options,
-        )
+        }
+
+        def rows_of(texts: list[str]) -> Any:
+            ready = with_instruction(texts, instruction, instruction_format)
+            return self._spread("encode_single_device", ready, **settings)
+
+        if out is not None:
+            return fill(out, text_blocks(sentences, BLOCK), rows_of)
+        texts, single = as_texts(sentences)
+        rows = rows_of(texts)
         return self.first_row(rows) if single else rows
 
     @abstractmethod

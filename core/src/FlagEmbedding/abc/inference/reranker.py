@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, TypedDict
 
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.abc.inference.options import check_count, constructor_options
-from FlagEmbedding.engine.devices import DeviceLike, requested_devices
+from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.pairs import Pair, as_pairs
 from FlagEmbedding.engine.texts import as_texts
 from FlagEmbedding.errors import InputError, OptionError
@@ -31,7 +32,7 @@ class RankedDocument(TypedDict):
     text: str
 
 
-class AbsReranker(ABC):
+class AbsReranker(OnDevices, ABC):
     r"""A reranker: pairs of a query and a passage in, scores out.
 
     An author implements :meth:`compute_score_single_gpu`; instructions, input checks and ranking are here, once.
@@ -77,7 +78,7 @@ class AbsReranker(ABC):
         **kwargs: Any,
     ) -> None:
         reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
-        self.target_devices = requested_devices(devices, device)
+        self._set_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.use_fp16 = use_fp16
         self.use_bf16 = use_bf16
@@ -85,7 +86,7 @@ class AbsReranker(ABC):
         self.query_instruction_format = check_format(query_instruction_format, "query_instruction_format")
         self.passage_instruction_for_rerank = passage_instruction_for_rerank
         self.passage_instruction_format = check_format(passage_instruction_format, "passage_instruction_format")
-        self.batch_size = check_count(batch_size, "batch_size")
+        self.batch_size = 128 if batch_size is None else check_count(batch_size, "batch_size")
         self.query_max_length = check_count(query_max_length, "query_max_length")
         self.max_length = check_count(max_length, "max_length")
         self.normalize = normalize
@@ -107,9 +108,13 @@ class AbsReranker(ABC):
             OptionError: An option is unknown or out of range.
         """
         pairs, _ = as_pairs(sentence_pairs)
-        return self.compute_score_single_gpu(
-            self.get_detailed_inputs(pairs), **{"device": self.target_devices[0], **kwargs}
-        )
+        return self._spread("compute_score_single_gpu", self.get_detailed_inputs(pairs), **kwargs)
+
+    def _joined(self, results: Sequence[Any], parts: Sequence[Sequence[int]]) -> Any:
+        if not any(isinstance(score, list) for score in results[0][:1]):
+            return super()._joined(results, parts)
+        # A list for each of several layers.
+        return [super(AbsReranker, self)._joined(layer, parts) for layer in zip(*results, strict=True)]
 
     def rank(
         self, query: str, documents: Iterable[str], top_n: int | None = None, **kwargs: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from FlagEmbedding.engine.workers.crew import Crew
@@ -28,13 +28,22 @@ class Dispatch:
         method: The method of the model.
         parts: Its first argument, part by part.
         options: Its other arguments.
+        done: Called with the number of each part that is done.
 
     Raises:
         WorkerError: The options cannot be pickled.
     """
 
-    def __init__(self, crew: Crew, method: str, parts: Sequence[Sequence[Any]], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        crew: Crew,
+        method: str,
+        parts: Sequence[Sequence[Any]],
+        options: Mapping[str, Any],
+        done: Callable[[int], object] | None = None,
+    ) -> None:
         self._crew = crew
+        self._done = done
         self._method = method
         self._parts = parts
         self._settings = pack((method, dict(options)), f"the options of {method}()")
@@ -94,6 +103,8 @@ class Dispatch:
         part, worker.part, worker.stage = worker.part, None, Stage.IDLE
         if part is not None:
             self._results[part], self._failure = unpack(message)
+            if self._done is not None and self._failure is None:
+                self._done(part)
 
     def _bury(self, worker: Worker) -> None:
         exitcode = self._crew.remove(worker)

@@ -45,7 +45,13 @@ class WorkerPool:
         weakref.finalize(self, dismiss, self._crew.workers).atexit = False
         _POOLS.add(self)
 
-    def run(self, method: str, parts: Sequence[Sequence[Any]], options: Mapping[str, Any]) -> list[Any]:
+    def run(
+        self,
+        method: str,
+        parts: Sequence[Sequence[Any]],
+        options: Mapping[str, Any],
+        done: Callable[[int], object] | None = None,
+    ) -> list[Any]:
         """Call ``method(part, device=..., **options)`` of the workers' models, for each of ``parts``.
 
         A part goes to the next worker that is free, in the order given. If a worker dies, its part is done by another
@@ -57,6 +63,7 @@ class WorkerPool:
             method: A method of the model.
             parts: What it is called with, part by part.
             options: Further arguments, the same for each part.
+            done: Called with the number of each part that is done.
 
         Returns:
             One result for each part, in their order.
@@ -70,7 +77,7 @@ class WorkerPool:
         end_if_unguarded()
         with self._lock:
             self._check_usable()
-            dispatch = Dispatch(self._crew, method, parts, options)
+            dispatch = Dispatch(self._crew, method, parts, options, done)
             try:
                 self._at_work = True
                 dispatch.work()
