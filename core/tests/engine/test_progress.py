@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import multiprocessing
 import sys
 
 import pytest
+from tqdm import tqdm
 
-from FlagEmbedding.engine.progress import progress_bar
+from FlagEmbedding.engine.progress import NoBar, progress_bar
 
 
 def run(show):
@@ -34,12 +36,18 @@ def test_no_bar_when_unwanted_and_none_by_itself_off_a_terminal(capfd, show):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(("show", "disabled", "delay"), [(None, False, 2.0), (True, False, 0), (False, True, 0)])
-def test_on_a_terminal_a_bar_appears_by_itself_for_long_work_only(monkeypatch, show, disabled, delay):
+@pytest.mark.parametrize(("show", "delay"), [(None, 2.0), (True, 0)])
+def test_on_a_terminal_a_bar_appears_by_itself_for_long_work_only(monkeypatch, show, delay):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with progress_bar(3, show) as bar:
-        assert bar.disable is disabled
-        assert disabled or bar.delay == delay
+        assert (type(bar), bar.delay) == (tqdm, delay)
+    assert isinstance(progress_bar(3, show=False), NoBar)
+
+
+def test_a_worker_has_no_bar_of_its_own(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(multiprocessing, "parent_process", multiprocessing.current_process)
+    assert isinstance(progress_bar(3, None), NoBar)
 
 
 @pytest.mark.parametrize("show", [None, False])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import weakref
 
 import pytest
@@ -269,3 +270,15 @@ def test_nothing_of_the_failed_attempt_is_kept():
         return CountingForward()(ids)
 
     run(["a", "b"], forward)
+
+
+def test_a_slow_call_is_one_line_in_the_log(monkeypatch, caplog):
+    monkeypatch.setattr("FlagEmbedding.engine.runner._SLOW_S", 0.0)
+    with caplog.at_level(logging.INFO):
+        run(["a", "b", "a"], CountingForward())
+    (line,) = [record.getMessage() for record in caplog.records if "/s" in record.getMessage()]
+    assert re.fullmatch(r"encoding 3 texts on cpu: \d+\.\d s, \d+\.\d/s", line)
+    monkeypatch.setattr("FlagEmbedding.engine.runner._SLOW_S", 60.0)
+    caplog.clear()
+    run(["a"], CountingForward())
+    assert not caplog.records

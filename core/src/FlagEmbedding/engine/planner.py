@@ -19,6 +19,8 @@ class Budget:
 
 
 CPU_TOKENS = 2048
+LANE_TOKENS = 1024
+"""On each thread of a CPU, where every thread has a batch of its own."""
 ACCELERATOR_TOKENS = 16384
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 import torch
 
 from FlagEmbedding.engine.forward import Forward
+from FlagEmbedding.engine.lanes import in_lanes
 from FlagEmbedding.engine.memory import is_out_of_memory, release
 from FlagEmbedding.engine.outputs import Sink
-from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, Budget, Plan
+from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TOKENS, Budget, Plan
 from FlagEmbedding.engine.progress import progress_bar
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.errors import InputError
@@ -26,6 +28,8 @@ Result = TypeVar("Result")
 # Inputs that are tokenised and sorted together. The ids of more would fill the memory of a long corpus, and sorting
 # more saves no padding worth naming.
 _BLOCK = 4096
+
+_SLOW_S = 10.0  # a call that is worth a line in the log
 
 
 class Engine(Generic[Input, Row, Out]):
@@ -77,6 +81,7 @@ class Engine(Generic[Input, Row, Out]):
             raise InputError(
                 "one string was given where a list of texts is needed: put it in a list, or call encode()."
             )
+        start = time.perf_counter()
         first, repeated = _different(inputs)
         cut = 0
         with progress_bar(len(inputs), show_progress, *self._doing) as bar, torch.inference_mode():
@@ -89,9 +94,17 @@ class Engine(Generic[Input, Row, Out]):
             if repeated:
                 sink.repeat(list(repeated.values()), list(repeated))
                 bar.update(len(repeated))
+        self._report_if_slow(len(inputs), time.perf_counter() - start)
         if cut:
             length = tokens.max_length
             logger.info("%d of %d different %s were cut to %d tokens", cut, len(first), self._doing[1], length)
+
+    def _report_if_slow(self, count: int, seconds: float) -> None:
+        if seconds > _SLOW_S:
+            rate = count / seconds
+            logger.info(
+                "%s %d %s on %s: %.1f s, %.1f/s", self._doing[0], count, self._doing[1], self._device, seconds, rate
+            )
 
     def _tokenized(self, inputs: Sequence[Input], block: Sequence[int], max_length: int) -> Tokens[Row]:
         tokens = self._tokenizer([inputs[index] for index in block], max_length)
@@ -107,9 +120,13 @@ class Engine(Generic[Input, Row, Out]):
         self, rows: Sequence[Row], head: Callable[[Out], Result], batch_size: int
     ) -> Iterator[tuple[list[int], Result]]:
         """Yield the result of each batch, with the indices of its rows."""
-        plan = Plan([len(row) for row in rows], Budget(batch_size, self._tokens))
-        for batch in plan:
-            done = self._attempt([rows[index] for index in batch], head)
+        lengths = [len(row) for row in rows]
+        lanes = torch.get_num_threads() if self._device == "cpu" else 1
+        if sum(lengths) < lanes * LANE_TOKENS:  # not a batch for each: then all threads work on the same
+            lanes = 1
+        most = self._tokens if lanes == 1 else min(self._tokens, LANE_TOKENS)
+        plan = Plan(lengths, Budget(batch_size, most))
+        for batch, done in in_lanes(lambda batch: self._attempt([rows[index] for index in batch], head), plan, lanes):
             if done:
                 yield batch, done[0]
             else:
