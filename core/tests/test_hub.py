@@ -52,6 +52,23 @@ def test_a_name_that_the_hub_could_not_have() -> None:
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.parametrize(
+    "error", [KeyError("etag"), RuntimeError("read"), type("ReadError", (Exception,), {})("reset")]
+)
+def test_whatever_the_client_passes_on(monkeypatch, error) -> None:
+    """Its HTTP library has errors of its own, which are no OSErrors."""
+
+    def download(*_, **__):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(
+        DownloadError, match=r"'acme/tiny' is not in the local cache and could not be fetched"
+    ) as caught:
+        fetch_model("acme/tiny", {})
+    assert caught.value.__cause__ is error
+
+
 def test_by_hub_id_detected_and_loaded_from_the_cache(cache: Path, reference) -> None:
     model = FlagAutoModel.from_finetuned("acme/tiny", cache_dir=str(cache), devices="cpu")
     texts = ["the river", "seven small words in the garden " * 8]

@@ -12,7 +12,6 @@ from FlagEmbedding.model_config import (
     COMMON,
     COUNT,
     FLAG,
-    OPTIONS,
     TEXT,
     Check,
     ModelClassAttribute,
@@ -21,6 +20,7 @@ from FlagEmbedding.model_config import (
     is_flag,
     is_name,
     is_tuple_of,
+    options_besides,
     require,
 )
 from FlagEmbedding.references import is_reference
@@ -107,12 +107,15 @@ class EmbedderConfig(ModelConfig):
         source: Where these values were read.
         unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
         options: Further arguments of the model class (``modules``, the layers that follow the pooling, say); what the
-            caller gives goes before them.
+            caller gives goes before them. Not those of ``FlagAutoModel.from_finetuned``, which the caller decides.
     """
 
     checks: ClassVar[Mapping[str, Check]] = {
         **COMMON,
-        "options": OPTIONS,
+        "options": options_besides(
+            *("model_name_or_path", "model_class", "normalize_embeddings", "use_fp16", "devices", "pooling_method"),
+            *("trust_remote_code", "query_instruction_for_retrieval", "query_instruction_format"),
+        ),
         "pooling_method": (is_name, "a PoolingMethod or a name"),
         "query_instruction": TEXT,
         "query_instruction_required": FLAG,
@@ -162,14 +165,17 @@ class RerankerConfig(ModelConfig):
         hub_id: The official repository; a bare name loads it.
         max_length: Tokens of a pair that the card uses.
         options: Further arguments of the model class, where the card differs from the class's defaults; what the
-            caller gives goes before them.
+            caller gives goes before them. Not those of ``FlagAutoReranker.from_finetuned``, which the caller decides.
         languages: ISO 639-1 codes, or ``("multilingual",)``.
         licence: SPDX identifier, or the card's name for it.
         source: Where these values were read.
         unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
     """
 
-    checks: ClassVar[Mapping[str, Check]] = {**COMMON, "options": OPTIONS}
+    checks: ClassVar[Mapping[str, Check]] = {
+        **COMMON,
+        "options": options_besides("model_name_or_path", "model_class", "use_fp16", "trust_remote_code"),
+    }
     shown: ClassVar[tuple[str, ...]] = ("trust_remote_code",)
 
     model_class: ModelClassAttribute[AbsReranker] = ModelClassAttribute()  # noqa: RUF009 - a descriptor

@@ -47,6 +47,10 @@ class DeviceError(FlagEmbeddingError, RuntimeError):
     """A device is misspelt, or not present on this machine."""
 
 
+class NotFiniteError(FlagEmbeddingError, RuntimeError):
+    """A vector or a score holds NaN or infinity: damaged weights, or a number format that is too narrow."""
+
+
 class DownloadError(FlagEmbeddingError, RuntimeError):
     """A known model could not be fetched."""
 

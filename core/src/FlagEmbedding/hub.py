@@ -70,12 +70,12 @@ def _explained(repository: str) -> Iterator[None]:
 
     try:
         yield
-    except (errors.RepositoryNotFoundError, errors.HFValidationError) as error:
+    except (errors.RepositoryNotFoundError, errors.HFValidationError, errors.HfUriError) as error:
         raise UnknownModelError(
             f"{repository!r} is neither a registered name nor a local folder, and the hub has no such repository (or "
             f"it is private or gated: run `hf auth login`)."
         ) from error
-    except (OSError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError) as error:
+    except Exception as error:  # the client passes on what its own libraries raise over the network and the cache
         raise DownloadError(
             f"{repository!r} is not in the local cache and could not be fetched from the hub: {error} "
             f"Check the network (and HF_HUB_OFFLINE), or give a local folder."

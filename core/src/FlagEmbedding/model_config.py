@@ -116,15 +116,26 @@ def is_tuple_of(is_item: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, tuple) and all(map(is_item, value))
 
 
-def _are_options(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(name, str) and name.isidentifier() for name in value)
+def options_besides(*taken: str) -> Check:
+    """Return the check of further arguments, none of which may be one that is given in another way already.
+
+    Such an option would be an argument given twice, or go before what the caller decides: whether code may run, say.
+    """
+
+    def is_valid(value: object) -> bool:
+        return isinstance(value, Mapping) and all(_is_option(name) and name not in taken for name in value)
+
+    return is_valid, f"a mapping of argument names, none of {', '.join(taken)}"
+
+
+def _is_option(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier()
 
 
 TEXT: Check = (lambda value: value is None or isinstance(value, str), "a string or None")
 COUNT: Check = (lambda value: value is None or is_count(value), "a positive number or None")
 FLAG: Check = (is_flag, "True or False")
 NAME: Check = (is_name, "a name")
-OPTIONS: Check = (_are_options, "a mapping of argument names")
 
 COMMON: Mapping[str, Check] = {
     "model_class": (_is_class, "a class or 'module:Class'"),

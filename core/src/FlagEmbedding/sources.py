@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 
 def looks_like_path(text: str) -> bool:
@@ -12,4 +12,21 @@ def looks_like_path(text: str) -> bool:
 
 def is_folder(text: str) -> bool:
     """Say whether ``text`` is a folder of this machine."""
-    return bool(text) and Path(text).is_dir()  # Path("") is the working folder
+    try:
+        return bool(text) and Path(text).is_dir()  # Path("") is the working folder
+    except OSError:  # a name that is too long for a folder, or one behind a door that is closed
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Say whether ``path`` is a file to be read: no folder, no pipe, and no name that a file cannot have."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def leads_out(path: str) -> bool:
+    """Say whether a path that a model's files name leads out of the model's folder, on any system."""
+    parts = PureWindowsPath(path)  # knows the roots and separators of every system
+    return bool(parts.anchor) or ".." in parts.parts or "\0" in path

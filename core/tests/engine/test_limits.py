@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers
 
-from FlagEmbedding.engine.limits import check_vocabulary, position_limit
+from FlagEmbedding.engine.limits import check_rows, check_vocabulary, position_limit, vocabulary_rows
 from FlagEmbedding.errors import CheckpointError
 
 
@@ -52,3 +52,10 @@ def test_a_tokenizer_of_the_same_size_or_smaller_is_fine(tokens):
 def test_a_tokenizer_with_more_tokens_than_the_model_has_rows():
     with pytest.raises(CheckpointError, match="the tokenizer of 'here' has 11 tokens and the model 10: they do not"):
         check_vocabulary("here", Backbone(), range(11))
+
+
+def test_the_same_where_the_model_is_not_there():
+    assert vocabulary_rows(Backbone()) == 10
+    check_rows("here", 10, range(10))
+    with pytest.raises(CheckpointError, match="the tokenizer of 'here' has 11 tokens and the model 10: they do not"):
+        check_rows("here", 10, range(11))

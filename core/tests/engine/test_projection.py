@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from FlagEmbedding import FlagModel
 from FlagEmbedding.engine.checkpoint import Checkpoint
-from FlagEmbedding.engine.projection import load_projection
+from FlagEmbedding.engine.projection import as_modules, load_projection
 from FlagEmbedding.errors import CheckpointError, OptionError
 
 GENERATOR = torch.Generator().manual_seed(1)
@@ -120,6 +120,27 @@ class TestPickledWeights:
     def test_anything_but_tensors_by_name_is_refused(self, write, content):
         with pytest.raises(CheckpointError, match="it holds no mapping of names to tensors"):
             load(self.pickled(write(), content))
+
+    @pytest.mark.parametrize("change", [torch.Tensor.long, torch.Tensor.to_sparse])
+    def test_tensors_that_are_no_weights_are_refused(self, write, change):
+        folder = write()
+        weights = load_file(folder / "2_Dense/model.safetensors")
+        self.pickled(folder, {**weights, "linear.weight": change(weights["linear.weight"])})
+        with pytest.raises(CheckpointError, match=r"linear\.weight is a tensor of .*, and no plain floating-point one"):
+            load(folder)
+
+
+@pytest.mark.parametrize(
+    "modules", [5, "Dense", ["Dense"], [("Dense",)], [("Dense", 5)], [("Dense", "a", "b")], [None]]
+)
+def test_modules_that_are_none_are_refused(modules):
+    with pytest.raises(OptionError, match=r"^modules are pairs of a class and a folder"):
+        as_modules(modules)
+
+
+def test_modules_in_any_row():
+    assert as_modules([["Dense", "2_Dense"]]) == as_modules(iter([("Dense", "2_Dense")])) == (("Dense", "2_Dense"),)
+    assert as_modules(()) == ()
 
 
 class TestFaults:

@@ -30,10 +30,11 @@ class Plugin:
         folders: Mapping[str, Path] | None = None,
         rerankers: Mapping[str, RerankerConfig] | None = None,
         reranker_classes: Mapping[str, ModelClass] | None = None,
+        engines: Mapping[str, str] | None = None,
     ) -> None:
         self.embedders, self.classes = embedders or {}, classes or {}
         self.rerankers, self.reranker_classes = rerankers or {}, reranker_classes or {}
-        self.poolings, self.folders = poolings or {}, folders or {}
+        self.poolings, self.engines, self.folders = poolings or {}, engines or {}, folders or {}
         self.asked: list[str] = []
 
     @hookimpl
@@ -55,6 +56,10 @@ class Plugin:
     @hookimpl
     def flagembedding_pooling_functions(self) -> Mapping[str, str]:
         return self.poolings
+
+    @hookimpl
+    def flagembedding_engines(self) -> Mapping[str, str]:
+        return self.engines
 
     @hookimpl
     def flagembedding_locate_model(self, model_name: str) -> Path | None:
@@ -102,7 +107,7 @@ def hint(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that replaces the table of install hints."""
 
     def replaced(**sections: dict[str, str]) -> None:
-        table = {"models": {}, "model_classes": {}, "exports": {}, **sections}
+        table = {"models": {}, "model_classes": {}, "exports": {}, "engines": {}, **sections}
         monkeypatch.setattr(hints, "_table", lambda: table)
 
     return replaced

@@ -13,6 +13,7 @@ from FlagEmbedding.registry import detection
 from FlagEmbedding.registry.classes import ClassTable
 from FlagEmbedding.registry.detection import detect_embedder
 from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.registry.reranker_detection import detect_reranker
 
 ENCODERS = ModelClass("acme.encoder:Embedder")
 DECODERS = ModelClass("acme.decoder:Decoder", model_types=("mistral",), pooling="last_token")
@@ -141,9 +142,10 @@ class TestPooling:
         )
 
     @pytest.mark.parametrize("pooling", [flags("mean_tokens"), {"pooling_mode": "lasttoken"}])
-    def test_a_prompt_that_is_left_out_is_refused(self, detect_pooling, model_folder, pooling):
+    @pytest.mark.parametrize("said", [False, None, 0])
+    def test_a_prompt_that_is_left_out_is_refused(self, detect_pooling, model_folder, pooling, said):
         with pytest.raises(CheckpointError) as caught:
-            detect_pooling({**pooling, "include_prompt": False})
+            detect_pooling({**pooling, "include_prompt": said})
         assert str(caught.value) == (
             f"1_Pooling/config.json of {str(model_folder({}))!r} leaves the prompt's tokens out of the pooling "
             "(include_prompt: false), which is not supported: the vectors of texts with an instruction would be wrong. "
@@ -346,9 +348,6 @@ class TestBackbone:
             ({"max_seq_length": 512}, 512),
             ({"max_seq_length": 32768}, 32768),
             ({"max_seq_length": None}, None),
-            ({"max_seq_length": 0}, None),
-            ({"max_seq_length": "512"}, None),
-            ({"max_seq_length": True}, None),
             ({}, None),
         ],
     )
@@ -369,9 +368,19 @@ class TestBackbone:
         assert detect({"sentence_bert_config.json": {}, **old}).max_length == 9
         assert detect({"sentence_bert_config.json": {"max_seq_length": 8}, **old}).max_length == 8
 
-    @pytest.mark.parametrize(("said", "options"), [(True, {"lower_case": True}), (False, {}), (None, {}), ("yes", {})])
+    @pytest.mark.parametrize(("said", "options"), [(True, {"lower_case": True}), (False, {}), (None, {})])
     def test_lower_case(self, detect, said, options):
         assert detect({"sentence_bert_config.json": {"do_lower_case": said}}).options == options
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("max_seq_length", value) for value in (0, -1, "512", True, 1.5, [])]
+        + [("do_lower_case", value) for value in ("yes", 2, [], {})],
+    )
+    def test_values_that_sentence_transformers_would_take_for_something(self, detect, key, value):
+        """Left out, they would change vectors in silence."""
+        with pytest.raises(CheckpointError, match=rf"sentence_bert_config\.json .* should hold .* as {key}, not"):
+            detect({"sentence_bert_config.json": {key: value}})
 
     TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # noqa: RUF012
 
@@ -437,6 +446,11 @@ class TestUsage:
         with pytest.raises(CheckpointError, match=r"default prompt 'tsk', which is none of its prompts: document, que"):
             detect({self.NAME: {"prompts": {"task": "t: "}, "default_prompt_name": "tsk"}})
 
+    @pytest.mark.parametrize("name", [[], {}, 5, False])
+    def test_a_default_prompt_that_is_no_name(self, detect, name):
+        with pytest.raises(CheckpointError, match="which is none of its prompts"):
+            detect({self.NAME: {"prompts": {"task": "t: "}, "default_prompt_name": name}})
+
     @pytest.mark.parametrize(
         ("kind", "hint"),
         [("SparseEncoder", "sentence-transformers' SparseEncoder"), ("CrossEncoder", "with FlagAutoReranker")],
@@ -447,7 +461,23 @@ class TestUsage:
             detect({self.NAME: {"model_type": kind}})
 
 
+LONG = [("Transformer", ""), ("Pooling", "x" * 5000)]
+
+
 class TestDamage:
+    @pytest.mark.parametrize("architectures", [5, "BertModel", {"a": 1}, [None, 5], [[]], True])
+    def test_architectures_that_are_no_list_of_names(self, model_folder, architectures):
+        folder = model_folder({"config.json": {"model_type": "bert", "architectures": architectures}})
+        assert detect_embedder(ModelFiles("m", folder), {}).pooling_method is PoolingMethod.CLS
+        with pytest.raises(CheckpointError, match="is no reranker that is known here"):
+            detect_reranker(ModelFiles("m", folder), {})
+
+    def test_a_folder_that_no_file_system_has(self, model_folder):
+        modules = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in LONG]
+        folder = model_folder({"config.json": {"model_type": "bert"}, "modules.json": modules})
+        with pytest.raises(CheckpointError, match="asks for a pooling that is not supported"):
+            detect_embedder(ModelFiles("m", folder), {})
+
     def test_without_config_json_it_is_no_model_folder(self, model_folder):
         with pytest.raises(CheckpointError) as caught:
             detect_embedder(ModelFiles("acme/acme-embed", model_folder({"README.json": {}})), {})

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from FlagEmbedding.errors import CheckpointError, OptionError
-from flagembedding_bge.pseudo_moe import NotFiniteError, PseudoMoELLMEmbedder
+from FlagEmbedding.errors import CheckpointError, NotFiniteError, OptionError
+from flagembedding_bge.pseudo_moe import PseudoMoELLMEmbedder
 
 
 def _load(name):
@@ -344,7 +344,7 @@ def test_precision_on_an_accelerator(use_bf16, wanted, plain, monkeypatch):
         raise InterruptedError
 
     monkeypatch.setattr("FlagEmbedding.inference.loaded.compute_dtype", stop)
-    monkeypatch.setattr("FlagEmbedding.abc.inference.embedder.requested_devices", lambda *_: ["cuda:0"])
+    monkeypatch.setattr("FlagEmbedding.abc.inference.on_devices.requested_devices", lambda *_: ["cuda:0"])
     with pytest.raises(InterruptedError):
         PseudoMoELLMEmbedder(str(plain), use_bf16=use_bf16)
     assert seen == {"device": "cuda:0", "use_bf16": wanted}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, AutoTokenizer
 
 from FlagEmbedding.engine.completeness import require_complete
+from FlagEmbedding.engine.explaining import explained
 from FlagEmbedding.engine.packed.bare import BareEncoder, bare_encoder
-from FlagEmbedding.engine.quiet import quiet_transformers
+from FlagEmbedding.engine.plausible import INDICES, check_settings, check_shards, check_size
 from FlagEmbedding.errors import CheckpointError, UnknownModelError
 from FlagEmbedding.hub import fetch_files, fetch_model
-from FlagEmbedding.sources import is_folder, looks_like_path
+from FlagEmbedding.sources import is_file, is_folder, looks_like_path
 
 # Heads of pre-training, beside the backbone: a checkpoint may hold them, and no embedding model uses them.
 _UNUSED = (
@@ -74,6 +73,7 @@ class Checkpoint:
         self.source = source
         self._options = {"trust_remote_code": trust_remote_code}
         self._hub_options: dict[str, Any] | None = None if is_folder(source) else options
+        self._check_config()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out how the hub is asked, an access token, say: a copy finds every file that was fetched before."""
@@ -89,8 +89,11 @@ class Checkpoint:
         """Return the model's transformers configuration."""
         if not self._has("config.json"):
             raise CheckpointError(f"{self.source!r} has no config.json, so it is no model folder.")
-        with self.explained("config.json"):
-            return AutoConfig.from_pretrained(self.folder, **self._options)
+        with explained("config.json", self.source):
+            config = AutoConfig.from_pretrained(self.folder, **self._options)
+            # What a checkpoint was saved with may say how a network answers; here it is asked in one way.
+            config.return_dict, config.output_attentions, config.output_hidden_states = True, False, False
+            return config
 
     def load_tokenizer(self, **flags: bool) -> Any:
         """Return the tokenizer, built with ``flags`` (``add_bos_token``, ``add_eos_token``) where some are given.
@@ -103,9 +106,9 @@ class Checkpoint:
                 f"{self.source!r} has no tokenizer (none of {', '.join(_TOKENIZER_FILES)}). Copy the tokenizer files "
                 f"of the model it was trained from into it."
             )
-        with self.explained("tokenizer"):
+        with explained("tokenizer", self.source):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, **flags, **self._options)
-        if not tokenizer.is_fast:
+        if not getattr(tokenizer, "is_fast", False):
             raise CheckpointError(f"the tokenizer of {self.source!r} has no tokenizers backend, which is needed here.")
         return tokenizer
 
@@ -116,8 +119,8 @@ class Checkpoint:
     def settings(self, name: str) -> Mapping[str, Any]:
         """Return the JSON object in a file as it was written; empty when the model has no such file."""
         path = self.folder / name
-        with self.explained(name):
-            settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        with explained(name, self.source):
+            settings: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if is_file(path) else {}
             return {**settings}
 
     def load_backbone(
@@ -136,7 +139,7 @@ class Checkpoint:
 
     def load_bare_backbone(self, config: Any, dtype: torch.dtype, unused: Sequence[str] = ()) -> BareEncoder | None:
         """Return the weights of a BERT-like backbone; None where they need transformers' own code and checks."""
-        with self.explained("weights"):
+        with explained("weights", self.source):
             return bare_encoder(self.folder, config, dtype, (*_UNUSED, *unused))
 
     def load_model(
@@ -163,7 +166,8 @@ class Checkpoint:
                 numbers and say nothing.
         """
         extra = {"attn_implementation": attention} if attention else {}
-        with self.explained("weights"):
+        with explained("weights", self.source):
+            self._check_weights(kind, config)
             model: torch.nn.Module
             model, info = kind.from_pretrained(
                 self.folder,
@@ -179,20 +183,21 @@ class Checkpoint:
         return model.eval().requires_grad_(requires_grad=False)
 
     def _has(self, name: str) -> bool:
-        return (self.folder / name).is_file()
+        return is_file(self.folder / name)
 
-    @contextlib.contextmanager
-    def explained(self, part: str) -> Iterator[None]:
-        """Load quietly, and turn whatever the libraries raise over the files into one error of ours."""
+    def _check_config(self) -> None:
+        """Look at what it asks for, before a class of configurations gets to see it."""
         try:
-            with quiet_transformers():
-                yield
-        except SafetensorError as error:
-            raise CheckpointError(
-                f"the weights of {self.source!r} are damaged ({error}). Fetch or copy them again."
-            ) from error
-        except torch.OutOfMemoryError:
-            raise
-        except Exception as error:
-            what = f"the {part} of {self.source!r} cannot be loaded"
-            raise CheckpointError(f"{what}: {type(error).__name__}: {error}") from error
+            settings = self.settings("config.json")
+        except CheckpointError:  # whoever needs it says what is wrong with it
+            return
+        check_settings(self.source, "config.json", settings)
+
+    def _check_weights(self, kind: Any, config: Any) -> None:
+        """Look at what is about to be opened and allocated."""
+        named = getattr(config, "transformers_weights", None)
+        for name in (*INDICES, *([named] if isinstance(named, str) and named.endswith(".json") else [])):
+            if self._has(name):
+                check_shards(self.source, name, self.settings(name))
+        if not self._options["trust_remote_code"]:
+            check_size(self.source, self.folder, kind, config)

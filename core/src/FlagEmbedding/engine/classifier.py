@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
 
+from FlagEmbedding.engine.explaining import running
 from FlagEmbedding.engine.forward import Hidden, padded
 from FlagEmbedding.engine.packed import probe
 from FlagEmbedding.engine.packed.attention import NotPackableError
@@ -133,7 +134,8 @@ def pack_classifier(model: Any, plain: PaddedClassifier) -> PackedClassifier:
     texts = probe.rows(model.base_model)
     texts.append([*texts[0], plain.pad_id, plain.pad_id])
     rows = [PairIds(ids, (len(ids) + 1) // 2, len(ids) // 2) for ids in texts]
-    expected = torch.cat([plain([row]) for row in rows])
+    with running(model.config.name_or_path):
+        expected = torch.cat([plain([row]) for row in rows])
     head = _Head(model)
     forward = pack(model.base_model, plain.device)
     tolerance = _TOLERANCE[model.dtype] * max(1.0, float(expected.abs().max()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.explaining import tokenizing
 from FlagEmbedding.errors import CheckpointError
 
 
@@ -23,6 +24,11 @@ def load_ending_tokenizer(checkpoint: Checkpoint, append_eos: bool | str | None)
     Raises:
         CheckpointError: It does not, and building the tokenizer anew did not help.
     """
+    with tokenizing(checkpoint.source):
+        return _ending_tokenizer(checkpoint, append_eos)
+
+
+def _ending_tokenizer(checkpoint: Checkpoint, append_eos: bool | str | None) -> Any:
     tokenizer, settings = checkpoint.load_tokenizer(), checkpoint.tokenizer_settings()
     end = append_eos or bool(settings.get("add_eos_token"))
     start = _starts_in_bos(tokenizer) or (bool(settings.get("add_bos_token")) and tokenizer.bos_token_id is not None)

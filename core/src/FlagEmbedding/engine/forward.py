@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from FlagEmbedding.engine import pooling
+from FlagEmbedding.engine.explaining import known_tokens
 
 
 class TokenVectors(Protocol):
@@ -88,9 +89,11 @@ class PaddedForward:
         self._model = model
         self._pad_id = pad_id
         self._device = torch.device(device)
+        self._source = str(getattr(getattr(model, "config", None), "name_or_path", ""))
 
     def __call__(self, ids: Sequence[Sequence[int]], /) -> Hidden:
         """Return float32 states, whatever the model computes in."""
         rows, mask = padded(ids, self._pad_id, self._device)
-        output = self._model(input_ids=rows, attention_mask=mask.long())
+        with known_tokens(self._source):
+            output = self._model(input_ids=rows, attention_mask=mask.long())
         return Hidden(output.last_hidden_state.float(), mask, rows)

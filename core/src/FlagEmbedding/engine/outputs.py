@@ -8,6 +8,10 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from FlagEmbedding.errors import NotFiniteError
+
+_SHOWN = 5  # rows that a message names
+
 Rows_contra = TypeVar("Rows_contra", contravariant=True)
 
 
@@ -19,6 +23,26 @@ class Sink(Protocol[Rows_contra]):
 
     def repeat(self, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Keep what was kept for the text at ``sources[i]`` for the one at ``targets[i]`` too: they are equal."""
+
+
+def check_finite(rows: Tensor, what: str, source: str, dtype: torch.dtype) -> None:
+    """Raise :class:`NotFiniteError` where a row holds NaN or infinity, which would pass for a number further on.
+
+    Args:
+        rows: What was computed, a row a text or pair.
+        what: What a row is, in the plural.
+        source: The model, as messages call it.
+        dtype: In which it was computed.
+    """
+    if bool(rows.isfinite().all()):
+        return
+    faulty: list[int] = (~rows.isfinite().flatten(1).all(dim=1)).nonzero().flatten().tolist()
+    named = ", ".join(map(str, faulty[:_SHOWN])) + (", ..." if len(faulty) > _SHOWN else "")
+    raise NotFiniteError(
+        f"{len(faulty)} of {len(rows)} {what} of {source!r} hold NaN or infinity ({named}), computed in {dtype}. In "
+        f"half precision numbers may have grown too large: load it with use_bf16=True, or with use_fp16=False. "
+        f"Otherwise its weights or its config.json are damaged."
+    )
 
 
 class DenseSink:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from FlagEmbedding.engine.explaining import tokenizing
 from FlagEmbedding.engine.pairs import Pair
-from FlagEmbedding.engine.tokenizing import Tokens, bare_backend
+from FlagEmbedding.engine.tokenizing import Tokens, bare_backend, source_of
 from FlagEmbedding.errors import CheckpointError, OptionError
 
 ONLY_SECOND = "only_second"
@@ -60,12 +61,14 @@ class PairTokenizer:
     """
 
     def __init__(self, tokenizer: Any) -> None:
+        self._source = source_of(tokenizer)
         self._backend = bare_backend(tokenizer)
         self._from_left = tokenizer.truncation_side == "left"
 
     def ids(self, text: str) -> list[int]:
         """Return the ids of one text, without special tokens."""
-        ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
+        with tokenizing(self._source, [text]):
+            ids: list[int] = self._backend.encode(text, add_special_tokens=False).ids
         return ids
 
     def __call__(self, pairs: Sequence[Pair], frame: Frame, truncate: Truncate, max_length: int) -> Tokens[PairIds]:
@@ -87,7 +90,8 @@ class PairTokenizer:
 
     def _known(self, texts: Iterable[str]) -> dict[str, list[int]]:
         different = list(dict.fromkeys(texts))
-        encodings = self._backend.encode_batch_fast(different, add_special_tokens=False)
+        with tokenizing(self._source, different):
+            encodings = self._backend.encode_batch_fast(different, add_special_tokens=False)
         return {text: encoding.ids for text, encoding in zip(different, encodings, strict=True)}
 
     def _cut(self, ids: list[int], kept: int) -> list[int]:
@@ -106,9 +110,10 @@ def template_frame(source: str, tokenizer: Any, typed: bool = True) -> tuple[Fra
         CheckpointError: It does anything but putting ids before, between and after the two texts.
     """
     backend = bare_backend(tokenizer)
-    probe = backend.encode("a", "b")
+    with tokenizing(source):
+        probe = backend.encode("a", "b")
+        texts = [backend.encode(text, add_special_tokens=False).ids for text in ("a", "b")]
     parts: list[int | None] = probe.sequence_ids
-    texts = [backend.encode(text, add_special_tokens=False).ids for text in ("a", "b")]
     first, second = (parts.index(part) if part in parts else -1 for part in (0, 1))
     frame = Frame(probe.ids[:first], probe.ids[first + len(texts[0]) : second], probe.ids[second + len(texts[1]) :])
     pair = frame.around(*texts)

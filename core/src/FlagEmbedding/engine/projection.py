@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.completeness import require_complete
+from FlagEmbedding.engine.explaining import explained
 from FlagEmbedding.engine.weights import read_weights
 from FlagEmbedding.errors import CheckpointError, OptionError
 from FlagEmbedding.model_config import Check, is_count, is_flag, is_name
@@ -102,6 +103,22 @@ class Projection(nn.Sequential):
         self.dimension = dimension
 
 
+def as_modules(modules: Any) -> tuple[tuple[str, str], ...]:
+    """Return what a caller or a configuration names as ``modules``.
+
+    Raises:
+        OptionError: It is no row of pairs of a class and a folder.
+    """
+    rows = [tuple(row) if isinstance(row, (list, tuple)) else row for row in _listed(modules)]
+    if not all(isinstance(row, tuple) and len(row) == 2 and all(map(is_name, row)) for row in rows):  # noqa: PLR2004
+        raise OptionError(f'modules are pairs of a class and a folder, [("Dense", "2_Dense")], not {modules!r}.')
+    return tuple(rows)
+
+
+def _listed(modules: Any) -> Iterable[Any]:
+    return modules if isinstance(modules, Iterable) and not isinstance(modules, str) else [modules]
+
+
 def load_projection(checkpoint: Checkpoint, modules: Iterable[tuple[str, str]], width: int) -> Projection:
     """Return the layers that follow the pooling.
 
@@ -173,7 +190,8 @@ def _activation(source: str, name: str) -> nn.Module:
 def _filled(checkpoint: Checkpoint, folder: str, make: Callable[[str], nn.Module]) -> nn.Module:
     """Return a layer with its weights, every one of them."""
     source = f"{checkpoint.source}/{folder}"
-    with torch.device("meta"):  # takes no memory, and no random numbers from the caller's generator
+    # The sketch takes no memory, and no random numbers from the caller's generator.
+    with explained(folder, checkpoint.source), torch.device("meta"):
         layer = make(source)
     weights, wanted = read_weights(checkpoint, folder), layer.state_dict()
     both = wanted.keys() & weights.keys()

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from tokenizers import normalizers
 
+from FlagEmbedding.engine.explaining import tokenizing
 from FlagEmbedding.errors import OptionError
 
 Row = TypeVar("Row")
@@ -26,6 +27,11 @@ class Tokens(Generic[Row]):
     rows: list[Row]
     cut: int
     max_length: int
+
+
+def source_of(tokenizer: Any) -> str:
+    """Return the folder that a transformers tokenizer was loaded from, for messages."""
+    return str(getattr(tokenizer, "name_or_path", ""))
 
 
 def bare_backend(tokenizer: Any) -> Any:
@@ -54,8 +60,10 @@ class TextTokenizer:
     """A transformers tokenizer, used without its truncation and padding settings (see :func:`bare_backend`)."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self._backend = bare_backend(tokenizer)
-        self._special = tokenizer.num_special_tokens_to_add()
+        self._source = source_of(tokenizer)
+        with tokenizing(self._source):
+            self._backend = bare_backend(tokenizer)
+            self._special = tokenizer.num_special_tokens_to_add()
         self._from_left = tokenizer.truncation_side == "left"
 
     def __call__(self, texts: Sequence[str], max_length: int) -> Tokens[list[int]]:
@@ -63,12 +71,15 @@ class TextTokenizer:
 
         Raises:
             OptionError: ``max_length`` leaves no room for a token of the text.
+            InputError: An instruction is no valid Unicode.
+            CheckpointError: The tokenizer fails.
         """
         if max_length <= self._special:
             raise OptionError(
                 f"max_length={max_length} leaves no room: this tokenizer adds {self._special} special tokens."
             )
-        encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=True)
+        with tokenizing(self._source, texts):
+            encodings = self._backend.encode_batch_fast(list(texts), add_special_tokens=True)
         long = [len(encoding) > max_length for encoding in encodings]
         ids = [
             self._cut(encoding, max_length) if cut else encoding.ids

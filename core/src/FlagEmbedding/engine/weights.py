@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
+from FlagEmbedding.engine.explaining import explained
 from FlagEmbedding.errors import CheckpointError
 
 
@@ -18,6 +19,13 @@ def _pickled(path: Path) -> Mapping[str, Tensor]:
     if not isinstance(weights, Mapping) or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise TypeError("it holds no mapping of names to tensors")
     return weights
+
+
+def _checked(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    for name, weight in weights.items():
+        if weight.layout is not torch.strided or not weight.is_floating_point():
+            raise TypeError(f"{name} is a tensor of {weight.dtype} ({weight.layout}), and no plain floating-point one")
+    return dict(weights)
 
 
 _FORMATS: Mapping[str, Callable[[Path], Mapping[str, Tensor]]] = {
@@ -36,8 +44,8 @@ def read_weights(checkpoint: Checkpoint, folder: str) -> dict[str, Tensor]:
     for name, read in _FORMATS.items():
         path = checkpoint.file(f"{folder}/{name}")
         if path is not None:
-            with checkpoint.explained(f"{folder}/{name}"):
-                return dict(read(path))
+            with explained(f"{folder}/{name}", checkpoint.source):
+                return _checked(read(path))
     raise CheckpointError(
         f"{checkpoint.source!r} has no weights for {folder} (neither {' nor '.join(_FORMATS)}); its vectors would be "
         f"wrong without them. Copy the folder from the model as it was saved."

@@ -59,9 +59,21 @@ def read_backbone(files: ModelFiles) -> Backbone:
                 f"without it. Encode with sentence-transformers itself, or remove it from a copy of the model if it "
                 f"changes nothing."
             )
+    return Backbone(_length(files, name, settings) or tokenizer_length(files), _lower_case(files, name, settings))
+
+
+def _length(files: ModelFiles, name: str, settings: Mapping[str, Any]) -> int | None:
     length = settings.get("max_seq_length")
-    stated = length if type(length) is int and length > 0 else None
-    return Backbone(stated or tokenizer_length(files), settings.get("do_lower_case") is True)
+    if length is not None and (type(length) is not int or length < 1):
+        raise files.wrong_shape(name, length, "a positive number as max_seq_length")
+    return length
+
+
+def _lower_case(files: ModelFiles, name: str, settings: Mapping[str, Any]) -> bool:
+    wanted = settings.get("do_lower_case")
+    if wanted not in (None, True, False):
+        raise files.wrong_shape(name, wanted, "true or false as do_lower_case")
+    return bool(wanted)
 
 
 def _is_usual(key: str, value: object) -> bool:

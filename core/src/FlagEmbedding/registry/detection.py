@@ -14,7 +14,7 @@ from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass, ModelClass
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.registry.backbone import read_backbone
 from FlagEmbedding.registry.classes import EMBEDDER_CLASSES
-from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.registry.files import ModelFiles, architectures
 from FlagEmbedding.registry.modules import Layout, has_projections, read_layout
 from FlagEmbedding.registry.poolings import read_pooling
 from FlagEmbedding.registry.prompts import Usage, read_usage
@@ -70,8 +70,8 @@ def add_own_modules(files: ModelFiles, config: EmbedderConfig) -> EmbedderConfig
 
 
 def _refuse_reranker(source: str, config: Mapping[str, Any]) -> None:
-    for architecture in config.get("architectures") or ():
-        if str(architecture).endswith("ForSequenceClassification"):
+    for architecture in architectures(config):
+        if architecture.endswith("ForSequenceClassification"):
             raise CheckpointError(
                 f"{source!r} is a reranker ({architecture}), not an embedding model. It scores pairs and gives no "
                 f"vectors: load it with FlagAutoReranker."

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from FlagEmbedding.errors import CheckpointError
+from FlagEmbedding.sources import is_file
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class ModelFiles:
 
     def _content(self, name: str) -> Any | None:
         path = self.folder / name
-        if not path.is_file():
+        if not is_file(path):
             return None
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -67,3 +68,9 @@ class ModelFiles:
         if content is None:
             raise self.wrong_shape(name, content, "something")
         return content
+
+
+def architectures(config: Mapping[str, Any]) -> list[str]:
+    """Return the ``architectures`` of a ``config.json``; none where it is no list of names."""
+    names = config.get("architectures")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

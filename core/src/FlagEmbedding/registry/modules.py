@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath, PureWindowsPath
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.sources import leads_out
 
 Module: TypeAlias = tuple[str, str]
 """The class of a module (``"Dense"``) and its folder in the model's (``"2_Dense"``)."""
@@ -70,8 +71,7 @@ def _module(files: ModelFiles, entry: Mapping[str, Any]) -> Module:
     kind, folder = entry.get("type"), entry.get("path")
     if not isinstance(kind, str) or not isinstance(folder, str):
         raise files.wrong_shape(NAME, entry, "modules with a type and a path")
-    path = PureWindowsPath(folder)  # knows the roots and separators of every system
-    if path.anchor or ".." in path.parts or "\0" in folder:
+    if leads_out(folder):
         raise CheckpointError(f"{NAME} of {files.source!r} leads out of the model's folder, to {folder!r}; not read.")
     own = kind.startswith("sentence_transformers.")
     return kind.rpartition(".")[2] if own else f"{kind} (not of sentence-transformers)", folder

@@ -41,7 +41,7 @@ def read_pooling(files: ModelFiles, folder: str) -> str:
     modes = _modes(config)
     if not modes or not all(isinstance(mode, str) and mode in _NAMES for mode in modes):
         raise _unsupported(files, name, f"asks for a pooling that is not supported: {dict(config)}")
-    if config.get("include_prompt") is False:
+    if not config.get("include_prompt", True):  # sentence-transformers takes null and 0 for false too
         raise _unsupported(
             files,
             name,

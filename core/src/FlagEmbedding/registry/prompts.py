@@ -64,7 +64,7 @@ def _prompts(files: ModelFiles, settings: Mapping[str, Any]) -> Mapping[str, str
 
 def _default(files: ModelFiles, name: object, prompts: Mapping[str, str | None]) -> str | None:
     known = {"query", "document", *prompts}
-    if name is not None and name not in known:
+    if name is not None and (not isinstance(name, str) or name not in known):
         raise CheckpointError(
             f"{_NAME} of {files.source!r} names the default prompt {name!r}, which is none of its prompts: "
             f"{', '.join(sorted(known))}. Correct default_prompt_name there."

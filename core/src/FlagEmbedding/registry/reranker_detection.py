@@ -9,7 +9,7 @@ from typing import Any
 from FlagEmbedding.config import ModelClass, RerankerConfig, RerankerModelClass
 from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.registry.classes import RERANKER_CLASSES
-from FlagEmbedding.registry.files import ModelFiles
+from FlagEmbedding.registry.files import ModelFiles, architectures
 from FlagEmbedding.registry.lengths import tokenizer_length
 
 logger = logging.getLogger(__name__)
@@ -42,13 +42,13 @@ def detect_reranker(files: ModelFiles, wanted: Mapping[str, Any]) -> RerankerCon
 
 def _class_of(source: str, config: Mapping[str, Any]) -> ModelClass:
     model_type = str(config.get("model_type"))
-    architectures = [str(name) for name in config.get("architectures") or ()]
-    if any(name.endswith(_CLASSIFIER) for name in architectures):
+    names = architectures(config)
+    if any(name.endswith(_CLASSIFIER) for name in names):
         claimed = RERANKER_CLASSES.of_model_type(model_type, _CLASSIFIER)
         return claimed or RERANKER_CLASSES.own(RerankerModelClass.ENCODER_ONLY_BASE)
     found = RERANKER_CLASSES.of_model_type(model_type, _LANGUAGE_MODEL)
-    if found is None or not any(name.endswith(_LANGUAGE_MODEL) for name in architectures):
-        raise CheckpointError(_no_reranker(source, model_type, architectures))
+    if found is None or not any(name.endswith(_LANGUAGE_MODEL) for name in names):
+        raise CheckpointError(_no_reranker(source, model_type, names))
     logger.warning(
         "%r is not registered: assuming the prompt and the layout of %s. Set model_class= if it was trained otherwise.",
         source,
@@ -57,8 +57,8 @@ def _class_of(source: str, config: Mapping[str, Any]) -> ModelClass:
     return found
 
 
-def _no_reranker(source: str, model_type: str, architectures: list[str]) -> str:
-    said = f"{', '.join(architectures)}" if architectures else "no architecture"
+def _no_reranker(source: str, model_type: str, names: list[str]) -> str:
+    said = ", ".join(names) if names else "no architecture"
     return (
         f"{source!r} is no reranker that is known here: its config.json names {said} of type {model_type!r}, and a "
         f"reranker is a {_CLASSIFIER[3:]} model or a language model of a known type. An embedding model is loaded "

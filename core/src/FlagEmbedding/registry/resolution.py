@@ -22,7 +22,7 @@ from FlagEmbedding.registry.mapping import EMBEDDERS, RERANKERS, ModelMapping
 from FlagEmbedding.registry.names import clean_name, find_entry
 from FlagEmbedding.registry.reranker_detection import detect_reranker
 from FlagEmbedding.registry.unknown import no_source, unknown_model
-from FlagEmbedding.sources import is_folder, looks_like_path
+from FlagEmbedding.sources import is_file, is_folder, looks_like_path
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Resolver(Generic[C]):
         if is_folder(text):
             self._check_folder(text, entry)
             return text
-        if looks_like_path(text) or Path(text).exists():
+        if looks_like_path(text) or is_file(Path(text)):
             raise UnknownModelError(f"there is no model folder {text!r}.")
         if entry is None and not forced:
             self._refuse_other_kind(text)
@@ -123,7 +123,7 @@ class Resolver(Generic[C]):
             )
 
     def _check_folder(self, folder: str, entry: str | None) -> None:
-        if not any(Path(folder, name).is_file() for name in ("config.json", "modules.json")):
+        if not any(is_file(Path(folder, name)) for name in ("config.json", "modules.json")):
             official = self.mapping[entry].hub_id if entry else None
             other = f" To load the registered model, give its hub id {official!r}." if official else ""
             raise CheckpointError(f"{folder!r} is a local folder without config.json, so it is no model folder.{other}")

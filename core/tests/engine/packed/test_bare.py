@@ -84,6 +84,10 @@ def test_a_backbone_under_a_head_has_a_prefix(family, prefix, tiny, tmp_path):
         {"add_cross_attention": True},
         {"quantization_config": {"quant_method": "bitsandbytes"}},
         {"auto_map": {"AutoModel": "modeling.Other"}},
+        {"transformers_weights": "other.safetensors"},
+        {"num_attention_heads": 5},
+        {"num_attention_heads": -4},
+        {"num_hidden_layers": 0},
         {"pad_token_id": None, "model_type": "xlm-roberta"},
         {"model_type": "electra"},
         {"num_hidden_layers": 3},
@@ -113,10 +117,11 @@ def without(folder: Path, name: str, **others):
         lambda folder: without(folder, "encoder.layer.1.output.dense.bias"),
         lambda folder: without(folder, "", extra=torch.zeros(2)),
         lambda folder: without(folder, "", **{"embeddings.LayerNorm.bias": torch.zeros(7)}),
+        lambda folder: without(folder, "", **{"bert.embeddings.LayerNorm.bias": torch.zeros(32)}),
         lambda folder: (folder / "adapter_config.json").write_text("{}"),
         lambda folder: (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors"),
     ],
-    ids=["missing", "unexpected", "shape", "adapter", "shards"],
+    ids=["missing", "unexpected", "shape", "twice", "adapter", "shards"],
 )
 def test_other_files_are_left_to_transformers(change, tiny, tmp_path):
     folder = tiny.build(tmp_path / "bert", "bert")

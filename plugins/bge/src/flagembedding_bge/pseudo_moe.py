@@ -21,16 +21,12 @@ from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.forward import PaddedForward
 from FlagEmbedding.engine.runner import Engine
-from FlagEmbedding.errors import CheckpointError, FlagEmbeddingError, OptionError
+from FlagEmbedding.errors import CheckpointError, NotFiniteError, OptionError
 from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
 from FlagEmbedding.inference.embedder.dense import TextEngine
 from FlagEmbedding.spelling import did_you_mean
 
 _SHOWN = 5  # texts that a message names
-
-
-class NotFiniteError(FlagEmbeddingError, RuntimeError):
-    """A vector holds NaN or infinity; upstream made zeros of them, and said nothing."""
 
 
 class PseudoMoELLMEmbedder(BaseLLMEmbedder):
@@ -100,7 +96,7 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
     @property
     def domains(self) -> tuple[str, ...]:
         """The domains that the checkpoint's configuration lists; empty when it lists none."""
-        listed: Any = getattr(self.model.config, "domains", None) or ()
+        listed: Any = getattr(self._network.config, "domains", None) or ()
         return () if isinstance(listed, str) else tuple(map(str, listed))
 
     def encode_single_device(
@@ -163,17 +159,17 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
             raise OptionError(f"unknown domain {domain!r}. {hint} Known: {', '.join(self.domains)}.".replace("  ", " "))
 
     def _keeps_domain(self) -> bool:
-        return callable(getattr(self.model, "set_domain", None))
+        return callable(getattr(self._network, "set_domain", None))
 
     def _takes_domain(self) -> bool:
-        return "domain" in inspect.signature(self.model.forward).parameters
+        return "domain" in inspect.signature(self._network.forward).parameters
 
     def _routed(self, domain: str | None) -> Any:
         if self._keeps_domain():
             self._set_domain(domain)
         if domain is None or not self._takes_domain():
-            return self.model
-        return _Routed(self.model, domain)
+            return self._network
+        return _Routed(self._network, domain)
 
     def _set_domain(self, domain: str | None) -> None:
         if domain is None and self._state_is_set:
@@ -181,7 +177,7 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
                 "an earlier call set a domain, and the checkpoint says no way back to its default: name the domain."
             )
         if domain is not None:
-            model: Any = self.model
+            model: Any = self._network
             with _explained(domain):
                 model.set_domain(domain)
             self._state_is_set = True
@@ -192,9 +188,9 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
             more = ", ..." if len(faulty) > _SHOWN else ""
             raise NotFiniteError(
                 f"{len(faulty)} of {len(vectors)} vectors hold NaN or infinity (texts "
-                f"{', '.join(map(str, faulty[:_SHOWN]))}{more}), computed in {self.model.dtype}. Load the model with "
-                f"use_bf16=True, or with use_fp16=False and use_bf16=False; if that does not help, its weights are "
-                f"damaged."
+                f"{', '.join(map(str, faulty[:_SHOWN]))}{more}), computed in {self._network.dtype}. Load the "
+                f"model with use_bf16=True, or with use_fp16=False and use_bf16=False; if that does not help, its "
+                f"weights are damaged."
             )
 
 

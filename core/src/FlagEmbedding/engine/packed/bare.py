@@ -32,6 +32,7 @@ _PLAIN: Mapping[str, tuple[Any, ...]] = {
     "add_cross_attention": (False, None),
     "quantization_config": (None,),
     "auto_map": (None,),
+    "transformers_weights": (None,),
 }
 
 # Buffers that older checkpoints hold.
@@ -111,8 +112,10 @@ def bare_encoder(folder: Path, config: Any, dtype: torch.dtype, unused: Sequence
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     with safe_open(path, framework="pt") as file:
         names = _own_names(file.keys(), prefix)
-        fits = wanted.keys() <= names.keys() and all(
-            tuple(file.get_slice(names[name]).get_shape()) == tuple(shape) for name, shape in wanted.items()
+        fits = (
+            len(names) == len(file.keys())
+            and wanted.keys() <= names.keys()
+            and all(tuple(file.get_slice(names[name]).get_shape()) == tuple(shape) for name, shape in wanted.items())
         )
         if not fits or not all(name.startswith((*unused, *_BUFFERS)) for name in names.keys() - wanted.keys()):
             return None
@@ -122,6 +125,9 @@ def bare_encoder(folder: Path, config: Any, dtype: torch.dtype, unused: Sequence
 
 def _is_plain(config: Any) -> bool:
     if config.model_type not in _FAMILIES or (config.model_type != "bert" and config.pad_token_id is None):
+        return False
+    heads = config.num_attention_heads
+    if config.num_hidden_layers < 1 or heads < 1 or config.hidden_size % heads:
         return False
     return all(getattr(config, name, known[0]) in known for name, known in _PLAIN.items())
 

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 import torch
 from torch import Tensor
 
+from FlagEmbedding.engine.explaining import known_tokens
 from FlagEmbedding.engine.packed.layout import Layout, Wanted
 from FlagEmbedding.engine.packed.states import PackedStates
 
@@ -84,7 +85,8 @@ class PackedForward:
         layout = Layout(lengths, self._device, self._step(sum(lengths)))
         ids = layout.pack(rows)
         kinds = layout.pack(types) if types is not None else None
-        return layout, ids, self.body(ids, self._positions(rows, layout), kinds, layout, wanted)
+        with known_tokens(self._positions.source):
+            return layout, ids, self.body(ids, self._positions(rows, layout), kinds, layout, wanted)
 
 
 class Positions:
@@ -96,6 +98,7 @@ class Positions:
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.padding = _padding_position(model)
+        self.source = str(getattr(getattr(model, "config", None), "name_or_path", ""))
 
     def __call__(self, rows: Rows, layout: Layout) -> Tensor:
         """Return int64 ``[tokens]``, as the layout packs them."""

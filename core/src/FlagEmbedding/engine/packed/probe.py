@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from FlagEmbedding.engine.explaining import running
 from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.forward import PackedForward
 
@@ -36,7 +37,8 @@ def rows(model: Any) -> list[list[int]]:
 def one_at_a_time(model: Any, texts: Sequence[Sequence[int]]) -> list[Tensor]:
     """Return float32 ``[tokens, width]`` of each text, from the model as it is."""
     device = next(model.parameters()).device
-    return [model(input_ids=torch.tensor([text], device=device)).last_hidden_state[0].float() for text in texts]
+    with running(model.config.name_or_path):
+        return [model(input_ids=torch.tensor([text], device=device)).last_hidden_state[0].float() for text in texts]
 
 
 def distance(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:

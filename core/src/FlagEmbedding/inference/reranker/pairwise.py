@@ -14,7 +14,7 @@ from torch import Tensor
 from FlagEmbedding.abc.inference import AbsReranker
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.engine.forward import Forward
-from FlagEmbedding.engine.outputs import ScoreSink
+from FlagEmbedding.engine.outputs import ScoreSink, check_finite
 from FlagEmbedding.engine.pair_tokens import PairIds
 from FlagEmbedding.engine.pairs import Pair
 from FlagEmbedding.engine.runner import Engine
@@ -136,6 +136,7 @@ class PairReranker(LoadedModel, AbsReranker):
             batch_size=check_count(batch_size, "batch_size") or self.batch_size,
             show_progress=progress[0] if progress else None,
         )
+        check_finite(sink.scores, "scores", str(self.model_name_or_path), self._dtype)
         scores = _listed(sink.scores, self.normalize if normalize is None else normalize)
         return scores[0] if scoring.lists is None else scores
 

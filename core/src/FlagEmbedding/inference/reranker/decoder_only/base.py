@@ -16,6 +16,7 @@ from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.pair_tokens import Frame, PairIds, PairTokenizer, check_room, only_second
 from FlagEmbedding.engine.pairs import Pair
 from FlagEmbedding.engine.tokenizing import Tokens
+from FlagEmbedding.errors import CheckpointError
 from FlagEmbedding.inference.reranker.adapter import with_adapter
 from FlagEmbedding.inference.reranker.pairwise import PairReranker, Scoring
 from FlagEmbedding.inference.reranker.vocabulary import VocabularyRows
@@ -98,7 +99,7 @@ class BaseLLMReranker(PairReranker):
         self._separator = self._pairs.ids(_SEPARATOR)
         starts = tokenizer.bos_token_id is not None and tokenizer.bos_token_id != tokenizer.pad_token_id
         self._start: list[int] = [tokenizer.bos_token_id] if starts else []
-        self.yes_loc = self._pairs.ids("Yes")[0]
+        self.yes_loc = _first(source, "Yes", self._pairs.ids("Yes"))
 
     def _scoring(
         self,
@@ -143,6 +144,14 @@ class BaseLLMReranker(PairReranker):
     def _yes(self, hidden: TokenVectors) -> Tensor:
         """Return the logit of "Yes" at each row's last token, float32 ``[rows, 1]``."""
         return self._vocabulary(hidden.last())
+
+
+def _first(source: str, word: str, ids: Sequence[int]) -> int:
+    if not ids:
+        raise CheckpointError(
+            f"the tokenizer of {source!r} makes no token of {word!r}, whose logit is the score. It is another model's."
+        )
+    return ids[0]
 
 
 FlagLLMReranker = BaseLLMReranker

@@ -100,9 +100,9 @@ class BaseReranker(PairReranker):
     def _set_tokenizer(self, source: str, tokenizer: Any) -> None:
         super()._set_tokenizer(source, tokenizer)
         # Some tokenizers number the parts for models that have one kind of token, or were trained without them.
-        typed = "token_type_ids" in tokenizer.model_input_names and (
-            (getattr(self._config, "type_vocab_size", 0) or 0) > 1
-        )
+        named = tokenizer.model_input_names  # as tokenizer_config.json has it, whatever that is
+        typed = isinstance(named, (list, tuple)) and "token_type_ids" in named
+        typed = typed and (getattr(self._config, "type_vocab_size", 0) or 0) > 1
         self._frame, numbered = template_frame(source, tokenizer, typed)
         self._typed = typed and numbered
         self._pairs = PairTokenizer(tokenizer)
