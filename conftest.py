@@ -26,6 +26,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("workspace")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_exports(tmp_path_factory):
+    """Keep what the ONNX engine exports out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLAGEMBEDDING_ONNX_CACHE", str(tmp_path_factory.mktemp("onnx")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """The module ``tiny.py``: with ``--import-mode=importlib`` tests cannot import their neighbours by name."""

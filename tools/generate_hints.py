@@ -13,11 +13,12 @@ from workspace import ROOT, own_plugins, write_or_check
 
 
 def hints() -> dict[str, dict[str, str]]:
-    """Return name to distribution, for models, model classes and exports of the plugins in this workspace."""
-    table: dict[str, dict[str, str]] = {"models": {}, "model_classes": {}, "exports": {}}
+    """Return name to distribution, for models, model classes, exports and engines of the plugins in this workspace."""
+    table: dict[str, dict[str, str]] = {"models": {}, "model_classes": {}, "exports": {}, "engines": {}}
     for record in own_plugins():
         tables, distribution = record.contribution, record.distribution
         table["models"].update(dict.fromkeys([*tables.embedders, *tables.rerankers], distribution))
+        table["engines"].update(dict.fromkeys(tables.engines, distribution))
         for classes in (tables.embedder_classes, tables.reranker_classes):
             table["model_classes"].update(dict.fromkeys(classes, distribution))
             for model_class in classes.values():

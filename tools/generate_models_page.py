@@ -77,5 +77,6 @@ def line(cells: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE = "\n\n".join([HEAD.strip(), *map(section, own_plugins())]) + "\n"
+    FAMILIES = [each for each in own_plugins() if each.contribution.embedders or each.contribution.rerankers]
+    PAGE = "\n\n".join([HEAD.strip(), *map(section, FAMILIES)]) + "\n"
     sys.exit(write_or_check(ROOT / "docs/reference/models.md", PAGE))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from FlagEmbedding.claims import Claim
-from FlagEmbedding.errors import ModelClassError, NameConflictError
+from FlagEmbedding.errors import ModelClassError, NameConflictError, OptionError
 from FlagEmbedding.references import ReferenceTable, is_reference, load_reference
 
 
@@ -166,3 +166,11 @@ class TestReferenceTable:
     def test_a_name_that_two_plugins_registered(self, table):
         with pytest.raises(NameConflictError, match=r"method 'both' is claimed by acme 1\.0 and other 2\.0"):
             table.load("both")
+
+    def test_a_table_with_an_error_of_its_own_that_knows_what_would_bring_a_name(self):
+        table = ReferenceTable("engine", OptionError)
+        table.fill_from(dict, {"acme": "acme-dist"}.get)
+        with pytest.raises(OptionError, match=r"unknown engine 'acme'\. It comes with acme-dist, .* Known: none\."):
+            table.reference("acme")
+        with pytest.raises(OptionError, match=r"unknown engine 'other'\. Known: none\. A plugin"):
+            table.reference("other")

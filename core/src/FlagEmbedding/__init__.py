@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from FlagEmbedding._lazy import lazy_exports as _lazy_exports
+from FlagEmbedding.references import ENGINES as _ENGINES
 from FlagEmbedding.references import POOLING_FUNCTIONS as _POOLING_FUNCTIONS
 
 if _TYPE_CHECKING:
@@ -94,5 +95,18 @@ def _pooling_claims() -> _Any:
     return pooling_claims()
 
 
-# The ground floor cannot import the catalogue, so the facade lets it ask for the plugins' pooling functions.
+def _engine_claims() -> _Any:
+    from FlagEmbedding.registry.extensions import engine_claims  # noqa: PLC0415 - the lazy boundary
+
+    return engine_claims()
+
+
+def _distribution_of_engine(name: str) -> str | None:
+    from FlagEmbedding.registry.hints import distribution_of_engine  # noqa: PLC0415 - the lazy boundary
+
+    return distribution_of_engine(name)
+
+
+# The ground floor cannot import the catalogue, so the facade lets it ask for what the plugins register.
 _POOLING_FUNCTIONS.fill_from(_pooling_claims)
+_ENGINES.fill_from(_engine_claims, _distribution_of_engine)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from FlagEmbedding.claims import Claims, sole_claim
-from FlagEmbedding.errors import ModelClassError
+from FlagEmbedding.errors import FlagEmbeddingError, ModelClassError, OptionError
 from FlagEmbedding.spelling import did_you_mean
 
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -61,15 +61,27 @@ class ReferenceTable:
     """Names to references, for one kind of extension (pooling functions, say), as the plugins claim them.
 
     The ground floor cannot see the plugins: the facade hands the table a function that returns their claims.
+
+    Args:
+        kind: What the names stand for, for messages.
+        error: What an unknown name is.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, error: type[FlagEmbeddingError] = ModelClassError) -> None:
         self._kind = kind
+        self._error = error
         self._source: Callable[[], Claims[str]] = dict
+        self._distribution: Callable[[str], str | None] = lambda _: None
 
-    def fill_from(self, source: Callable[[], Claims[str]]) -> None:
-        """Let ``source()`` say what is claimed; it is asked at every look-up, so that later registrations count."""
+    def fill_from(
+        self, source: Callable[[], Claims[str]], distribution: Callable[[str], str | None] | None = None
+    ) -> None:
+        """Let ``source()`` say what is claimed; it is asked at every look-up, so that later registrations count.
+
+        ``distribution(name)`` says what would bring a name that nobody claims, if that is known.
+        """
         self._source = source
+        self._distribution = distribution or self._distribution
 
     def names(self) -> list[str]:
         """Return the known names, sorted."""
@@ -79,14 +91,14 @@ class ReferenceTable:
         """Return the ``"module:attribute"`` behind ``name`` (or ``name`` itself if it is such a reference).
 
         Raises:
-            ModelClassError: Nobody registered the name.
+            ModelClassError: Nobody registered the name (or the error that this table was made with).
             NameConflictError: More than one plugin did.
         """
         if is_reference(name):
             return name
         claims = self._source().get(name)
         if not claims:
-            raise ModelClassError(self._unknown(name))
+            raise self._error(self._unknown(name))
         return sole_claim(self._kind, name, claims).value
 
     def load(self, name: str) -> Any:
@@ -94,10 +106,15 @@ class ReferenceTable:
         return load_reference(self.reference(name))
 
     def _unknown(self, name: str) -> str:
+        distribution = self._distribution(name)
+        install = (
+            f"It comes with {distribution}, which is not installed or not active. Run: pip install {distribution} "
+            "(and see: flagembedding plugins)."
+        )
         parts = [
             f"unknown {self._kind} {name!r}.",
-            did_you_mean(name, self.names()),
-            f"Known: {', '.join(self.names())}.",
+            install if distribution else did_you_mean(name, self.names()),
+            f"Known: {', '.join(self.names()) or 'none'}.",
             "A plugin can register others, and 'module:name' stands for any importable one.",
         ]
         return " ".join(part for part in parts if part)
@@ -105,3 +122,6 @@ class ReferenceTable:
 
 POOLING_FUNCTIONS = ReferenceTable("pooling method")
 """Pooling functions by name; see :data:`FlagEmbedding.engine.pooling.PoolingFunction` for what one does."""
+
+ENGINES = ReferenceTable("engine", OptionError)
+"""Other engines than the core's own, by name; see :data:`FlagEmbedding.engine.running.EngineFunction`."""

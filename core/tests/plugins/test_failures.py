@@ -14,7 +14,8 @@ from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
 
 HOOKS = (
     "flagembedding_embedder_configs, flagembedding_reranker_configs, flagembedding_embedder_classes, "
-    "flagembedding_reranker_classes, flagembedding_pooling_functions, flagembedding_locate_model"
+    "flagembedding_reranker_classes, flagembedding_pooling_functions, flagembedding_engines, "
+    "flagembedding_locate_model"
 )
 
 FAR = f"flagembedding_{'q' * 60}"

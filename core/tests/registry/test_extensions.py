@@ -1,4 +1,4 @@
-"""The classes that plugins export, and the pooling functions that they register."""
+"""The classes that plugins export, and the pooling functions and engines that they register."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import FlagEmbedding
 from FlagEmbedding.claims import Claim
 from FlagEmbedding.config import ModelClass
-from FlagEmbedding.errors import NameConflictError
-from FlagEmbedding.references import POOLING_FUNCTIONS
-from FlagEmbedding.registry.extensions import exported_class, exported_names, pooling_claims
+from FlagEmbedding.errors import NameConflictError, OptionError
+from FlagEmbedding.references import ENGINES, POOLING_FUNCTIONS
+from FlagEmbedding.registry.extensions import engine_claims, exported_class, exported_names, pooling_claims
 
 DECODER = ModelClass("json:JSONDecoder", exports=("AcmeModel", "AcmeDecoder"))
 ENCODER = ModelClass("json:JSONEncoder", exports=("AcmeEncoder",))
@@ -72,3 +72,28 @@ class TestPoolings:
         register(poolings={"acme-max": "json:loads"})
         assert POOLING_FUNCTIONS.load("acme-max") is json.loads
         assert POOLING_FUNCTIONS.reference("mean") == "FlagEmbedding.engine.pooling:mean"
+
+
+class TestEngines:
+    def test_claims(self, register):
+        register(engines={"acme": "json:loads"})
+        assert engine_claims()["acme"] == [Claim("json:loads", "this process")]
+
+    def test_the_ground_floor_sees_them(self, register):
+        register(engines={"acme": "json:loads"})
+        assert ENGINES.load("acme") is json.loads
+
+    def test_an_engine_that_a_distribution_would_bring(self, hint):
+        hint(engines={"acme": "flagembedding-acme"})
+        with pytest.raises(OptionError) as caught:
+            ENGINES.reference("acme")
+        assert str(caught.value).startswith(
+            "unknown engine 'acme'. It comes with flagembedding-acme, which is not installed or not active. Run: pip "
+            "install flagembedding-acme (and see: flagembedding plugins). Known: "
+        )
+
+    def test_an_engine_that_two_plugins_register(self, register):
+        register(engines={"acme": "json:loads"})
+        register(engines={"acme": "json:dumps"})
+        with pytest.raises(NameConflictError, match="the engine 'acme' is claimed by this process and this process"):
+            ENGINES.reference("acme")

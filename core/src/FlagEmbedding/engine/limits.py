@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from FlagEmbedding.engine.explaining import running
 from FlagEmbedding.errors import CheckpointError
 
 
@@ -26,7 +27,24 @@ def check_vocabulary(source: str, model: Any, tokenizer: Any) -> None:
     Raises:
         CheckpointError: It does.
     """
-    rows, ids = model.get_input_embeddings().num_embeddings, len(tokenizer)
+    with running(source):
+        rows = vocabulary_rows(model)
+    check_rows(source, rows, tokenizer)
+
+
+def vocabulary_rows(model: Any) -> int:
+    """Return how many token ids the model has a row for."""
+    rows: int = model.get_input_embeddings().num_embeddings
+    return rows
+
+
+def check_rows(source: str, rows: int, tokenizer: Any) -> None:
+    """Do as :func:`check_vocabulary` does, where it is known how many rows the model has and the model is not there.
+
+    Raises:
+        CheckpointError: There are fewer rows than ids.
+    """
+    ids = len(tokenizer)
     if ids > rows:
         raise CheckpointError(
             f"the tokenizer of {source!r} has {ids} tokens and the model {rows}: they do not belong together."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 
 from FlagEmbedding.engine import pooling
@@ -15,6 +17,8 @@ from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.forward import PackedForward
 from FlagEmbedding.engine.packed.loading import pack
 from FlagEmbedding.engine.pooling import PoolingFunction
+from FlagEmbedding.errors import OptionError
+from FlagEmbedding.references import ENGINES, load_reference
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,83 @@ def fastest(model: Any, pad_id: int, device: str) -> tuple[TextForward, str, boo
         logger.info("%s runs in padded batches: %s", type(model).__name__, error)
         return PaddedForward(model, pad_id, device), f"padded batches ({error})", False
     return lambda rows: PackedVectors(packed, rows), str(packed.body), True
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A model that another engine than ours is to run: what is known of it before any weight is read.
+
+    Attributes:
+        folder: Its files.
+        source: What the caller named, for messages.
+        config: transformers' configuration as it counts, the caller's options in it.
+        dtype: What it is to compute in.
+        device: Where, as torch spells it.
+        pad_id: The token that fills up a rectangle.
+        load: ``load(attention)`` returns transformers' own network, in evaluation mode, on the CPU, checked to be
+            complete; ``attention`` is transformers' (``"eager"``, ``"sdpa"``), None means its choice. It takes its
+            time and all modelling code, so an engine asks for it when it has to.
+    """
+
+    folder: Path
+    source: str
+    config: Any
+    dtype: torch.dtype
+    device: str
+    pad_id: int
+    load: Callable[[str | None], torch.nn.Module]
+
+
+@dataclass(frozen=True)
+class OtherEngine:
+    """A backbone that another engine runs.
+
+    Attributes:
+        forward: What runs. Token vectors are float32 and on the device that was asked for.
+        words: What it is in words, for ``model.engine``.
+        rows: How many token ids the model has a row for.
+        limit: How many tokens it has positions for; None: nothing limits it.
+    """
+
+    forward: TextForward
+    words: str
+    rows: int
+    limit: int | None
+
+
+EngineFunction: TypeAlias = Callable[[Backbone], OtherEngine]
+"""What ``flagembedding_engines`` names: an ``OptionError`` says what it does not run, and what to do instead."""
+
+
+def engine_reference(name: str | None, model_class: str, *, plain: bool) -> str | None:
+    """Return the ``"module:function"`` of another engine; None where none is asked for.
+
+    Args:
+        name: As a caller gives it.
+        model_class: Who asks, for messages.
+        plain: Whether it runs a checkpoint's backbone and nothing else, without code or attention of the caller's.
+
+    Raises:
+        OptionError: The engine is unknown, or there is more to run than a backbone.
+    """
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise OptionError(f"engine must be a name, not {name!r}.")
+    reference = ENGINES.reference(name)
+    if not plain:
+        raise OptionError(
+            f"engine={name!r} runs a backbone as transformers has it and nothing around it: neither a class with a "
+            f"network of its own, nor trust_remote_code=True, nor attn_implementation=. Leave engine= out for this "
+            f"{model_class}."
+        )
+    return reference
+
+
+def run_by(reference: str, backbone: Backbone) -> OtherEngine:
+    """Return ``backbone``, run by the engine that ``reference`` names."""
+    function: EngineFunction = load_reference(reference)
+    return function(backbone)
 
 
 def pooled(pool: PoolingFunction, vectors: TokenVectors) -> Tensor:

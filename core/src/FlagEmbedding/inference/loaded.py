@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 import torch
 
+from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.forward import PaddedForward
-from FlagEmbedding.engine.limits import check_vocabulary, position_limit
+from FlagEmbedding.engine.limits import check_rows, check_vocabulary, position_limit
 from FlagEmbedding.engine.precision import compute_dtype
-from FlagEmbedding.engine.running import TextForward, fastest
+from FlagEmbedding.engine.running import Backbone, TextForward, engine_reference, fastest, run_by
 
 logger = logging.getLogger(__name__)
 
@@ -22,11 +23,12 @@ logger = logging.getLogger(__name__)
 _DEFAULT_MAX_LENGTH = 8192
 
 
-class LoadedModel:
+class LoadedModel(OnDevices):
     """Loads a checkpoint, and knows the device it is on. The contract beside it has set the attributes named here.
 
     Attributes:
-        engine: What runs, in words: ``"lean packed encoder of 12 layers, ..."``, or why it is padded batches.
+        engine: What runs, in words: ``"lean packed encoder of 12 layers, ..."``, why it is padded batches, or what
+            another engine says of itself.
     """
 
     unused_weights: ClassVar[tuple[str, ...]] = ()
@@ -39,16 +41,23 @@ class LoadedModel:
     """Whether the network may be run in another way than it was written; False for classes that call it themselves."""
 
     model_name_or_path: str
-    target_devices: list[str]
+    _handed_out: bool = False
+    _network: Any = None
+    _other_engine: str | None = None
     use_fp16: bool
     use_bf16: bool
 
-    def _load(self, *, trust_remote_code: bool, attn_implementation: str | None, **hub_options: Any) -> None:
+    def _load(
+        self, *, trust_remote_code: bool, attn_implementation: str | None, engine: str | None = None, **hub_options: Any
+    ) -> None:
         """Load the checkpoint onto the first device.
 
         Raises:
             CheckpointError: Files are missing, damaged, or do not fit together.
+            OptionError: The engine is unknown, or does not run this model.
         """
+        self.packs = self.packs and attn_implementation is None and not trust_remote_code
+        self._other_engine = engine_reference(engine, type(self).__name__, plain=self._is_plain())
         self._checkpoint = checkpoint = Checkpoint(
             str(self.model_name_or_path),
             trust_remote_code=trust_remote_code,
@@ -56,16 +65,16 @@ class LoadedModel:
             extra_files=self.extra_files,
         )
         self._attention = attn_implementation
-        self.packs = self.packs and attn_implementation is None and not trust_remote_code
         device = self.target_devices[0]
         self._config = self._load_config(checkpoint)
         self._config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
         tokenizer = self._load_tokenizer(checkpoint)
         self._pad_id: int = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         self._dtype = compute_dtype(device, self.use_fp16, self.use_bf16)
-        network = self._load_network()
-        check_vocabulary(checkpoint.source, network, tokenizer)
-        self._limit = position_limit(network)
+        network = self._to_place()
+        if network is not None:
+            check_vocabulary(checkpoint.source, network, tokenizer)
+            self._limit = position_limit(network)
         self._set_tokenizer(checkpoint.source, tokenizer)
         self._place(device, network)
         logger.info(
@@ -76,9 +85,12 @@ class LoadedModel:
     def model(self) -> Any:
         """The network, for the caller.
 
-        From then on it is what runs, in padded batches, so that whatever the caller changes in it counts. Until it is
-        asked for there may be none: the engine keeps the weights in the form that is fastest, once.
+        From then on it is what runs, in padded batches, so that whatever the caller changes in it counts; workers that
+        have the former weights end. Until it is asked for there may be none: the engine keeps the weights in the form
+        that is fastest, once.
         """
+        self.close()
+        self._handed_out = True
         if self._network is None:
             logger.info("the network of %r is handed out: it runs in padded batches now", self.model_name_or_path)
             self.packs = False
@@ -87,8 +99,19 @@ class LoadedModel:
 
     @model.setter
     def model(self, network: Any) -> None:
+        self.close()
+        self._handed_out = True
         self.packs = False
         self._place(self._device, network)
+
+    def _is_plain(self) -> bool:
+        """Say whether what runs is the checkpoint's backbone and no code around it, so that another engine could."""
+        return self.packs and type(self)._load_model is LoadedModel._load_model  # noqa: SLF001 -- its own
+
+    def _to_place(self) -> Any:
+        """Return the network that is to run; None where another engine runs."""
+        there = self._network is not None or self._other_engine is not None
+        return self._network if there else self._load_network()
 
     def _load_config(self, checkpoint: Checkpoint) -> Any:
         """Return the model's configuration; a class whose checkpoints need theirs changed overrides this."""
@@ -123,11 +146,18 @@ class LoadedModel:
     def _move_to(self, device: str) -> None:
         """Put the model on ``device``, if it is elsewhere."""
         if device != self._device:
-            self._place(device, self._load_network() if self._network is None else self._network)
+            self._place(device, self._to_place())
+
+    def _on(self, device: str) -> None:
+        super()._on(device)
+        self._device = device
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._settings().items() if name not in ("_device", "engine")}
 
     def _place(self, device: str, network: Any) -> None:
         self._device = device
-        self._network = network.to(device)
+        self._network = None if network is None else network.to(device)
         self._set_up(network)
 
     @abstractmethod
@@ -137,6 +167,8 @@ class LoadedModel:
     def _fastest(self, backbone: Any) -> TextForward:
         """Return the forward of a backbone; where that has taken it over, the network is let go."""
         forward: TextForward
+        if backbone is None:
+            return self._run_by_other_engine()
         if self.packs:
             forward, self.engine, taken = fastest(backbone, self._pad_id, self._device)
             self._network = None if taken else self._network
@@ -145,13 +177,31 @@ class LoadedModel:
         forward = PaddedForward(backbone, self._pad_id, self._device)
         return forward
 
+    def _run_by_other_engine(self) -> TextForward:
+        checkpoint, config = self._checkpoint, self._config
+        load = functools.partial(self._load_backbone, checkpoint, config)
+        found = run_by(
+            str(self._other_engine),
+            Backbone(checkpoint.folder, checkpoint.source, config, self._dtype, self._device, self._pad_id, load),
+        )
+        check_rows(checkpoint.source, found.rows, self._own_tokenizer)
+        self.engine, self._limit = found.words, found.limit
+        return found.forward
+
+    def _load_backbone(self, checkpoint: Checkpoint, config: Any, attention: str | None) -> torch.nn.Module:
+        return checkpoint.load_backbone(copy.deepcopy(config), self._dtype, attention, self.unused_weights)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what runs: it is set up anew from the checkpoint's files, or from the network that was changed."""
-        return {name: value for name, value in vars(self).items() if name not in self.set_up_anew}
+        """Leave out what runs: it is set up anew from the checkpoint's files.
+
+        The network goes with a copy only if it was handed out, for then the caller may have changed it.
+        """
+        kept = {name: value for name, value in super().__getstate__().items() if name not in self.set_up_anew}
+        return kept if self._handed_out else kept | {"_network": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._place(self._device, self._load_network() if self._network is None else self._network)
+        self._place(self._device, self._to_place())
 
     set_up_anew: ClassVar[tuple[str, ...]] = ("_forward", "_engine", "_vocabulary")
     """Attributes that :meth:`_set_up` makes."""

@@ -24,6 +24,7 @@ _TABLES: dict[str, tuple[str, type]] = {
     "flagembedding_embedder_classes": ("embedder_classes", ModelClass),
     "flagembedding_reranker_classes": ("reranker_classes", ModelClass),
     "flagembedding_pooling_functions": ("poolings", str),
+    "flagembedding_engines": ("engines", str),
 }
 
 

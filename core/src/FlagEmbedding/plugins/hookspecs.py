@@ -109,6 +109,21 @@ def flagembedding_pooling_functions() -> Mapping[str, str]:  # type: ignore[empt
 
 
 @hookspec
+def flagembedding_engines() -> Mapping[str, str]:  # type: ignore[empty-body]
+    """Return engines: name (as given to ``engine=``) to ``"module:function"``.
+
+    The function takes a :class:`FlagEmbedding.engine.running.Backbone`, what is known of a model before any weight is
+    read, and returns a :class:`FlagEmbedding.engine.running.OtherEngine`, which runs it.
+
+    Example::
+
+        @hookimpl
+        def flagembedding_engines():
+            return {"acme": "acme.engine:acme_engine"}
+    """
+
+
+@hookspec
 def flagembedding_locate_model(model_name: str) -> str | os.PathLike[str] | None:
     """Return the local folder that holds ``model_name``, or None to leave it to others (and, last, to the hub).
 

@@ -26,6 +26,7 @@ class Contribution:
     embedder_classes: Mapping[str, ModelClass] = field(default_factory=dict)
     reranker_classes: Mapping[str, ModelClass] = field(default_factory=dict)
     poolings: Mapping[str, str] = field(default_factory=dict)
+    engines: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the plugins register besides models: pooling functions, and the classes that they export."""
+"""What the plugins register besides models: pooling functions, engines, and the classes that they export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from FlagEmbedding.registry.hints import distribution_of_export
 def pooling_claims() -> Claims[str]:
     """Return the pooling functions by name, as the plugins claim them."""
     return plugin_manager().claims("flagembedding_pooling_functions", lambda tables: tables.poolings)
+
+
+def engine_claims() -> Claims[str]:
+    """Return the engines by name, as the plugins claim them."""
+    return plugin_manager().claims("flagembedding_engines", lambda tables: tables.engines)
 
 
 def exported_names() -> list[str]:

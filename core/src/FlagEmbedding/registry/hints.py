@@ -26,6 +26,11 @@ def distribution_of_export(name: str) -> str | None:
     return _table()["exports"].get(name)
 
 
+def distribution_of_engine(name: str) -> str | None:
+    """Return the distribution that registers the engine ``name``."""
+    return _section("engines").get(name.casefold())
+
+
 def hinted_models() -> list[str]:
     """Return every model name in the table."""
     return list(_table()["models"])

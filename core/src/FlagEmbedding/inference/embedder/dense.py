@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any, ClassVar, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,9 +14,9 @@ from FlagEmbedding.abc.inference import AbsEmbedder
 from FlagEmbedding.abc.inference.embedder import Texts
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.engine.forward import TokenVectors
-from FlagEmbedding.engine.outputs import DenseSink
+from FlagEmbedding.engine.outputs import DenseSink, check_finite
 from FlagEmbedding.engine.pooling import PoolingFunction, pooling_function, vectors_behind_one_another
-from FlagEmbedding.engine.projection import load_projection
+from FlagEmbedding.engine.projection import as_modules, load_projection
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.running import pooled
 from FlagEmbedding.engine.tokenizing import TextTokenizer, put_into_lower_case
@@ -48,11 +49,15 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
             ``"LayerNorm"``, ``"Normalize"``) and the folder in the model's, in order.
         lower_case: Whether texts are put into lower case, whatever the tokenizer does.
         default_instruction: Put before each text by :meth:`encode`, where a call names no instruction.
+        engine: What runs the backbone in place of torch: a name that a plugin registers (``"onnx"`` comes with
+            flagembedding-onnx), or ``"module:function"``. None means the core's own. Afterwards the attribute
+            ``engine`` says in words what runs.
         **kwargs: As for :class:`~FlagEmbedding.abc.inference.AbsEmbedder`.
 
     Raises:
         CheckpointError: Files are missing, damaged, or do not fit together.
         ModelClassError: The pooling is unknown.
+        OptionError: The engine is unknown, or does not run this model.
     """
 
     set_up_anew: ClassVar[tuple[str, ...]] = (*LoadedModel.set_up_anew, "_projection")
@@ -71,17 +76,19 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         modules: Iterable[tuple[str, str]] = (),
         lower_case: bool = False,
         default_instruction: str | None = None,
+        engine: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(model_name_or_path, **kwargs)
         self.pooling_method = pooling_method
-        self.modules = tuple(modules)
+        self.modules = as_modules(modules)
         self.lower_case = lower_case
         self.default_instruction = default_instruction
         self._pool = pooling_function(pooling_method)
         self._load(
             trust_remote_code=trust_remote_code,
             attn_implementation=attn_implementation,
+            engine=engine,
             cache_dir=cache_dir,
             revision=revision,
             token=token,
@@ -169,7 +176,11 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
             batch_size=batch_size,
             show_progress=options.get("show_progress", options.get("show_progress_bar")),
         )
+        self._check_finite(sink.vectors.numpy())
         return sink.vectors.numpy() if convert_to_numpy else sink.vectors
+
+    def _check_finite(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        check_finite(torch.from_numpy(vectors), "vectors", str(self.model_name_or_path), self._dtype)
 
     def _vectors(self, hidden: TokenVectors, width: int) -> Tensor:
         rows = pooled(self._pool, hidden)

@@ -1,0 +1,1 @@
+"""ONNX Runtime as an engine for FlagEmbedding, as a plugin: see ``hooks`` and ``engine``."""
