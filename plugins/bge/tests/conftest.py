@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -42,17 +43,12 @@ class M3Reference:
 
 
 @pytest.fixture(scope="session")
-def m3_checkpoint(tiny, tmp_path_factory):
+def m3_checkpoint(tmp_path_factory):
     """The folder of the model, built once; nobody may change it."""
-    folder = tiny.build(tmp_path_factory.mktemp("tiny") / "m3", "xlm-roberta")
-    generator = torch.Generator().manual_seed(5)
-    colbert = {"weight": torch.randn(16, tiny.WIDTH, generator=generator), "bias": torch.randn(16, generator=generator)}
-    torch.save(colbert, folder / "colbert_linear.pt")
-    weight = torch.randn(1, tiny.WIDTH, generator=generator)
-    states = torch.tensor(tiny.Reference(folder).states("the question in a garden window, all of the answer")).float()
-    # Such a bias that some tokens have a weight and some have none.
-    torch.save({"weight": weight, "bias": -(states @ weight[0]).median().reshape(1)}, folder / "sparse_linear.pt")
-    return folder
+    spec = importlib.util.spec_from_file_location("m3_checkpoints", Path(__file__).with_name("m3_checkpoints.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write(tmp_path_factory.mktemp("tiny") / "m3")
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_causal_decoders_continue(kind, shared_backbone):
 
 
 def test_encoders_do_not_continue():
-    assert not can_continue(icl.tiny.random_model(transformers.BertConfig(**icl.tiny._SIZES, vocab_size=50)))
+    assert not can_continue(icl.tiny.random_model(transformers.BertConfig(**icl.tiny.SIZES, vocab_size=50)))
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,14 @@ from FlagEmbedding import __version__
 from FlagEmbedding.errors import FlagEmbeddingError
 
 _COMMANDS = {
+    "completion": "print a script that completes this command in a shell",
+    "doctor": "look for what keeps models from loading",
     "encode": "turn texts into vectors (JSONL)",
     "models": "list the models that the installed plugins register",
+    "new-plugin": "write a plugin that can be installed, with its tests",
     "plugins": "list the plugins: active, disabled and failed",
+    "rerank": "sort texts by relevance to a query (JSONL)",
+    "show": "show how a model would be loaded, and where each value comes from",
 }
 
 
@@ -26,7 +31,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"FlagEmbedding.cli.{cmd_name}").command
+        module = importlib.import_module(f"FlagEmbedding.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's

@@ -1,0 +1,12 @@
+"""The contract of a plugin, of each of its models: on tiny checkpoints, with no network and no real weights."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from FlagEmbedding.testing import PluginContract
+
+
+class TestBce(PluginContract):
+    plugin = "bce"
+    architectures: ClassVar = {"*": "xlm-roberta"}
