@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from FlagEmbedding import FlagAutoModel
+from FlagEmbedding import FlagAutoModel, FlagAutoReranker
 
 COMMAND = Path(sys.executable).with_name("flagembedding")
 MODEL = "all-MiniLM-L6-v2"
@@ -160,3 +161,111 @@ def test_failures_are_messages_with_an_exit_code(arguments: tuple[str, ...], cod
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_show_says_where_each_value_comes_from() -> None:
+    rows = {row["setting"]: row for row in json.loads(run("show", "intfloat/e5-base-v2/", "--json").stdout)}
+    assert (rows["kind"]["value"], rows["loaded from"]["value"]) == ("embedder", "intfloat/e5-base-v2")
+    assert rows["passage_instruction"] == {
+        "setting": "passage_instruction",
+        "from": "flagembedding-e5 0.1.0",
+        "value": "passage: ",
+    }
+    assert rows["is_causal"] == {"setting": "is_causal", "from": "default", "value": None}
+
+
+def test_show_of_a_folder_that_nobody_registered(tiny: Any, tmp_path: Path) -> None:
+    folder = tiny.add_sentence_transformers_files(tiny.build(tmp_path / "own", "bert"), "mean", 77)
+    lines = [line.split() for line in run("show", str(folder)).stdout.splitlines()]
+    assert ["pooling_method", "the", "model's", "files", "mean"] in lines
+    assert ["max_length", "the", "model's", "files", "77"] in lines
+    assert ["append_eos", "default", "False"] in lines
+
+
+def test_show_of_a_reranker_and_of_one_that_cannot_be_run() -> None:
+    assert "reranker" in run("show", "bge-reranker-v2-m3").stdout
+    unsupported = [line for line in run("show", "jina-reranker-v1-turbo-en").stdout.splitlines() if "ALiBi" in line]
+    assert len(unsupported) == 1
+    unknown = run("show", "bge-m33")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "Did you mean 'bge-m3'" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"id": 1, "body": "the garden"}\n{"id": 2, "body": "a river"}\n'),
+        ("a.csv", 'id,body\n1,"the garden"\n2,a river\n'),
+        ("a.tsv", "id\tbody\n1\tthe garden\n2\ta river\n"),
+    ],
+)
+def test_rows_keep_their_other_columns(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    done = run("encode", MODEL, "-i", str(tmp_path / name), "--column", "body")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(str(row["id"]), row["body"], row["text"]) for row in rows] == [
+        ("1", "the garden", "the garden"),
+        ("2", "a river", "a river"),
+    ]
+    wanted = FlagAutoModel.from_finetuned(MODEL, devices="cpu").encode(["the garden", "a river"])
+    np.testing.assert_allclose(vectors(done), wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("jsonl", '{"text": "a"}\n{"text": \n', "line 2 of <stdin> is no JSON"),
+        ("jsonl", '["a"]\n', "line 1 of <stdin> is no JSON object"),
+        ("jsonl", '{"text": null}\n', "line 1 of <stdin> has no text in the column 'text' (columns: text)"),
+        ("csv", "id,text\n1,a,b\n", "line 2 of <stdin> has more columns than the first"),
+        ("csv", "id,body\n1,a\n", "line 2 of <stdin> has no text in the column 'text' (columns: id, body)"),
+    ],
+)
+def test_rows_that_cannot_be_read(kind: str, content: str, message: str) -> None:
+    done = run("encode", MODEL, "-i", "-", "--format", kind, stdin=content)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_rerank_sorts_and_keeps_the_other_columns(tiny: Any, tmp_path: Path) -> None:
+    folder = str(tiny.build_classifier(tmp_path / "reranker", "bert"))
+    texts = ["the garden", "a river", "the river of light"]
+    rows = [json.dumps({"id": index, "text": text}) for index, text in enumerate(texts)]
+    done = run("rerank", folder, "-q", "river", "-i", "-", "--format", "jsonl", "-n", "2", stdin="\n".join(rows))
+    hits = [json.loads(line) for line in done.stdout.splitlines()]
+    reranker = FlagAutoReranker.from_finetuned(folder, devices="cpu")
+    wanted = reranker.rank("river", texts, 2)
+    assert [hit["id"] for hit in hits] == [hit["index"] for hit in wanted]
+    assert [hit["score"] for hit in hits] == pytest.approx([hit["score"] for hit in wanted], abs=1e-5)
+    assert run("rerank", folder, "a", "b").returncode == 2  # no query
+
+
+def test_doctor() -> None:
+    done = run("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "HF_HUB_OFFLINE is set" in done.stdout
+    rows = {row["what"]: row for row in json.loads(run("doctor", "--json", "--offline").stdout)}
+    assert rows["plugin bge"] == {"ok": True, "what": "plugin bge", "found": "active, flagembedding-bge 0.1.0"}
+
+
+def test_doctor_finds_a_hub_that_does_not_answer() -> None:
+    done = run("doctor", HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "PROBLEM  http://127.0.0.1:9" in done.stdout
+
+
+def test_doctor_finds_the_package_that_overwrites_ours(tmp_path: Path) -> None:
+    other = tmp_path / "FlagEmbedding-1.4.2.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: FlagEmbedding\nVersion: 1.4.2\n", encoding="utf-8")
+    done = run("doctor", "--offline", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "flagembedding-core and FlagEmbedding 1.4.2 overwrite each other's files" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    assert "_FLAGEMBEDDING_COMPLETE" in run("completion", shell).stdout
+    completed = run(COMP_WORDS="flagembedding re", COMP_CWORD="1", _FLAGEMBEDDING_COMPLETE="bash_complete").stdout
+    assert completed.split() == ["plain,rerank"]

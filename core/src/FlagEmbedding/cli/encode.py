@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import click
 
+from FlagEmbedding.cli.inputs import Row, input_options, rows
 from FlagEmbedding.inference.auto_embedder import FlagAutoModel
 
 # Texts that are encoded and written at a time, so that a long input starts to come out early and memory stays flat.
@@ -17,8 +19,7 @@ _BLOCK = 4096
 
 @click.command("encode")
 @click.argument("model")
-@click.argument("text", nargs=-1)
-@click.option("-i", "--input", "source", type=click.File(encoding="utf-8"), help="A text a line; - is stdin.")
+@input_options
 @click.option("-o", "--output", type=click.File("w", encoding="utf-8"), default="-", help="Default: stdout.")
 @click.option("--as", "role", type=click.Choice(["query", "passage", "text"]), default="text", show_default=True,
               help="Which instruction of the model goes before each text; text: none.")  # fmt: skip
@@ -29,18 +30,28 @@ _BLOCK = 4096
 @click.option("--device", help="cpu, cuda, cuda:1, ...")
 @click.option("--progress/--no-progress", default=None, help="Default: on a terminal, if it takes long.")
 def command(
-    model: str, text: tuple[str, ...], source: TextIO | None, output: TextIO, role: str, **options: Any
+    model: str,
+    text: tuple[str, ...],
+    source: TextIO | None,
+    kind: str | None,
+    column: str,
+    output: TextIO,
+    role: str,
+    **options: Any,
 ) -> None:
-    """Encode TEXT, or the lines of --input, with MODEL (a name, a hub id or a local folder).
+    """Encode TEXT, or what --input holds, with MODEL (a name, a hub id or a local folder).
 
-    Writes a JSON object a line, in order: {"text": ..., "embedding": [...]}.
+    Writes a JSON object a text, in order: {"text": ..., "embedding": [...]}, beside the other columns of the row.
     """
-    if bool(text) == (source is not None):
-        raise click.UsageError("give either TEXT or --input.")
+    found = rows(text, source, kind, column)
     encode = _encoder(model, role, options)
-    for block in _blocks(source if source is not None else iter(text)):
-        rows = ({"text": line, "embedding": row.tolist()} for line, row in zip(block, encode(block), strict=True))
-        output.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    for block in _blocks(found):
+        vectors = encode([row["text"] for row in block])
+        output.writelines(_line(row, vector.tolist()) for row, vector in zip(block, vectors, strict=True))
+
+
+def _line(row: Row, vector: list[float]) -> str:
+    return json.dumps({**row, "embedding": vector}, ensure_ascii=False) + "\n"
 
 
 def _encoder(model: str, role: str, options: dict[str, Any]) -> Callable[[list[str]], Any]:
@@ -63,12 +74,6 @@ def _encoder(model: str, role: str, options: dict[str, Any]) -> Callable[[list[s
     )
 
 
-def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
-    block: list[str] = []
-    for line in lines:
-        block.append(line.rstrip("\r\n"))
-        if len(block) == _BLOCK:
-            yield block
-            block = []
-    if block:
+def _blocks(found: Iterator[Row]) -> Iterator[list[Row]]:
+    while block := list(itertools.islice(found, _BLOCK)):
         yield block
