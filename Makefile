@@ -5,6 +5,7 @@
 #   make wheels          build every distribution, install it into a fresh environment, try it there
 #   make bench           timings, side by side with other packages, each in an environment of its own (the first time
 #                        some 7 minutes and 10 GB, then 45 minutes; BENCH="--quick" for a short run)
+#   make soak           twenty minutes of mixed calls: does the memory stay flat?
 #   make parity          our vectors beside those of FlagEmbedding 1.4.2
 #   make generate        rewrite the files that are generated from the plugins
 
@@ -20,7 +21,7 @@ export Q
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := true
 
-.PHONY: demo test lint wheels bench parity generate clean
+.PHONY: demo test lint wheels bench soak parity generate clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/stdlib_search.py $${Q:+"$$Q"}
@@ -47,6 +48,9 @@ bench: $(VENV)/.developing
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/reranker_memory.py
 	$(BIN)/python benchmarks/compare.py $(BENCH)
+
+soak: $(VENV)/.developing
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 parity: $(VENV)/.developing
 	$(BIN)/python benchmarks/parity/compare.py
