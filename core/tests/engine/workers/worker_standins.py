@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -119,6 +120,13 @@ class Standin:
 
     def says(self, part, device):
         sys.stdout.write(f"{part[0]}\n")
+
+    def logs(self, part, device, name, fails=False):
+        logger = logging.getLogger(name)
+        for level, argument in part:
+            logger.log(level, "argument %s", argument)
+        if fails:
+            raise ValueError(part)
 
     def draws_a_bar(self, part, device):
         import tqdm  # noqa: PLC0415

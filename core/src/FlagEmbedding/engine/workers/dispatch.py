@@ -10,6 +10,7 @@ from typing import Any
 from FlagEmbedding.engine.workers.crew import Crew
 from FlagEmbedding.engine.workers.endings import ending, lost_at_start, lost_twice
 from FlagEmbedding.engine.workers.handle import Stage, Worker
+from FlagEmbedding.engine.workers.lines import levels
 from FlagEmbedding.engine.workers.messages import pack, unpack
 from FlagEmbedding.errors import WorkerError
 
@@ -46,7 +47,7 @@ class Dispatch:
         self._done = done
         self._method = method
         self._parts = parts
-        self._settings = pack((method, dict(options)), f"the options of {method}()")
+        self._settings = pack((method, dict(options), levels()), f"the options of {method}()")
         self._waiting = deque(range(len(parts)))
         self._deaths: defaultdict[int, list[tuple[str, int | None]]] = defaultdict(list)
         self._results: dict[int, Any] = {}

@@ -8,6 +8,7 @@ import multiprocessing
 
 from FlagEmbedding.engine.workers import worker
 from FlagEmbedding.engine.workers.interrupts import hidden_from_children
+from FlagEmbedding.engine.workers.lines import levels
 from FlagEmbedding.errors import WorkerError
 
 _SPAWN = multiprocessing.get_context("spawn")  # forked, a child could use neither CUDA nor OpenMP
@@ -55,7 +56,7 @@ class Worker:
         self.part: int | None = None
         self._replica = replica
         self.connection, theirs = _SPAWN.Pipe()
-        arguments = (theirs, device, threads)
+        arguments = (theirs, device, threads, levels())
         self.process = _SPAWN.Process(target=worker.main, args=arguments, name=f"{NAME} {device}", daemon=True)
         # Once the only copy of its end is the worker's, a message that its death cuts short is an end of file.
         with theirs:

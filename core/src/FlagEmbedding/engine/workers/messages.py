@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
+from FlagEmbedding.engine.workers.lines import Line, say_again
 from FlagEmbedding.errors import WorkerError
 
 
@@ -39,37 +41,41 @@ def pack(value: Any, name: str) -> bytes:
         ) from error
 
 
-def pack_result(result: Any) -> bytes:
-    """Return the message of a call that succeeded.
+def pack_result(result: Any, lines: Sequence[Line] = ()) -> bytes:
+    """Return the message of a call that succeeded, with what was logged meanwhile.
 
     Raises:
         WorkerError: The result cannot be pickled.
     """
-    return pack((True, result), "the result")
+    return pack((True, result, lines), "the result")
 
 
-def pack_failure(error: BaseException) -> bytes:
+def pack_failure(error: BaseException, lines: Sequence[Line] = ()) -> bytes:
     """Return the message of a call that raised ``error``; what cannot be pickled becomes a :class:`WorkerError`."""
     text = "".join(traceback.format_exception(error))
     try:
-        message = pickle.dumps((False, (error, text)), protocol=pickle.HIGHEST_PROTOCOL)
+        message = pickle.dumps((False, (error, text), lines), protocol=pickle.HIGHEST_PROTOCOL)
         # An exception whose constructor wants more than it hands to Exception fails only here.
         pickle.loads(message)  # noqa: S301 - written one line above
     except Exception:  # noqa: BLE001 - whatever its __reduce__ raises, the text is sent instead
         said = "".join(traceback.format_exception_only(error)).strip()
         substitute = WorkerError(f"a worker raised an exception that cannot be sent from process to process: {said}")
-        return pickle.dumps((False, (substitute, text)), protocol=pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((False, (substitute, text), lines), protocol=pickle.HIGHEST_PROTOCOL)
     return message
 
 
 def unpack(message: bytes) -> tuple[Any, BaseException | None]:
-    """Return the result that is in ``message``, or the exception; that is not raised here, where Ctrl-C may be."""
+    """Return the result that is in ``message``, or the exception; that is not raised here, where Ctrl-C may be.
+
+    What the worker logged is logged here.
+    """
     try:
-        succeeded, content = pickle.loads(message)  # noqa: S301 - from a process that this one has started
+        succeeded, content, lines = pickle.loads(message)  # noqa: S301 - from a process that this one has started
     except Exception as cause:  # noqa: BLE001 - whatever the result's class raises
         unreadable = WorkerError(f"the result of a worker cannot be read: {type(cause).__name__}: {cause}")
         unreadable.__cause__ = cause
         return None, unreadable
+    say_again(lines)
     if succeeded:
         return content, None
     error, text = content

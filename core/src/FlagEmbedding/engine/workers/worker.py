@@ -11,11 +11,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 import tqdm
 
+from FlagEmbedding.engine.workers.lines import Lines
 from FlagEmbedding.engine.workers.messages import pack_failure, pack_result
 
 _Messages = queue.SimpleQueue["bytes | None"]
@@ -26,7 +28,7 @@ _PATIENCE_S = 1.0
 _LAST = -1000
 
 
-def main(connection: Connection, device: str, threads: int | None) -> None:
+def main(connection: Connection, device: str, threads: int | None, levels: Mapping[str, int]) -> None:
     """Load the model that ``connection`` sends, then answer one call after the other, until it is closed.
 
     Args:
@@ -34,13 +36,16 @@ def main(connection: Connection, device: str, threads: int | None) -> None:
             the others are calls; each has one answer.
         device: Handed to every call.
         threads: Threads that this process may compute with; None leaves them as they are.
+        levels: From which level on the parent wants to know what is logged, by the name of the logger.
     """
     _ignore_the_terminal()
+    lines = Lines()
+    lines.set_levels(levels)
     messages: _Messages = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, messages), daemon=True).start()
     try:
         connection.send_bytes(b"")
-        _serve(connection, messages, device, threads)
+        _serve(connection, messages, lines, device, threads)
     except ConnectionError:  # the parent is gone, or wants no answer any more; errors of a call are sent, not raised
         pass
     # The last of what multiprocessing does at the end of a process, after it has cleaned up.
@@ -77,20 +82,20 @@ def _listen(connection: Connection, messages: _Messages) -> None:
     os._exit(0)
 
 
-def _serve(connection: Connection, messages: _Messages, device: str, threads: int | None) -> None:
+def _serve(connection: Connection, messages: _Messages, lines: Lines, device: str, threads: int | None) -> None:
     message = messages.get()
     if message is None:
         return
     try:
         replica = _loaded(message, threads)
-        answer = pack_result(None)
+        answer = pack_result(None, lines.taken())
     except BaseException as error:  # noqa: BLE001 - all of them are the caller's
-        connection.send_bytes(pack_failure(error))
+        connection.send_bytes(pack_failure(error, lines.taken()))
         return
     del message  # may be as large as the model
     connection.send_bytes(answer)
     while (message := messages.get()) is not None:
-        connection.send_bytes(_answer(replica, device, message))
+        connection.send_bytes(_answer(replica, device, lines, message))
 
 
 def _loaded(message: bytes, threads: int | None) -> Any:
@@ -110,10 +115,12 @@ def _limit_threads(threads: int | None) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def _answer(replica: Any, device: str, message: bytes) -> bytes:
+def _answer(replica: Any, device: str, lines: Lines, message: bytes) -> bytes:
     try:
         settings, part = pickle.loads(message)  # noqa: S301 - from the parent
-        method, options = pickle.loads(settings)  # noqa: S301 - likewise
-        return pack_result(getattr(replica, method)(part, device=device, **options))
+        method, options, levels = pickle.loads(settings)  # noqa: S301 - likewise
+        lines.set_levels(levels)
+        result = getattr(replica, method)(part, device=device, **options)
+        return pack_result(result, lines.taken())
     except BaseException as error:  # noqa: BLE001 - all of them are the caller's
-        return pack_failure(error)
+        return pack_failure(error, lines.taken())
