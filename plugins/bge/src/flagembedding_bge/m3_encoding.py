@@ -34,7 +34,14 @@ class M3Encoding(DenseEmbedder):
         return_colbert_vecs: bool | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Encode queries, with the query instruction where there is one; otherwise as :meth:`encode`."""
+        """Encode queries, with the query instruction where there is one.
+
+        The arguments that are not listed, the result and the errors are those of :meth:`encode`.
+
+        Args:
+            queries: One query, or any number of them.
+            max_length: Tokens of a query that count, special tokens included (``query_max_length``).
+        """
         kinds = self._kinds(return_dense, return_sparse, return_colbert_vecs)
         result: dict[str, Any] = super().encode_queries(queries, batch_size, max_length, **kinds, **kwargs)
         return result
@@ -49,7 +56,13 @@ class M3Encoding(DenseEmbedder):
         return_colbert_vecs: bool | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Encode passages, with the passage instruction where there is one; otherwise as :meth:`encode`."""
+        """Encode passages, with the passage instruction where there is one.
+
+        The arguments that are not listed, the result and the errors are those of :meth:`encode`.
+
+        Args:
+            corpus: One passage, or any number of them.
+        """
         kinds = self._kinds(return_dense, return_sparse, return_colbert_vecs)
         result: dict[str, Any] = super().encode_corpus(corpus, batch_size, max_length, **kinds, **kwargs)
         return result
@@ -82,6 +95,7 @@ class M3Encoding(DenseEmbedder):
             InputError: Something in ``sentences`` is no text.
             OptionError: An option is unknown or out of range, or nothing at all is asked for.
             CheckpointError: The checkpoint has no head for what is asked.
+            NotFiniteError: What was computed holds NaN or infinity.
         """
         kinds = self._kinds(return_dense, return_sparse, return_colbert_vecs)
         result: dict[str, Any] = super().encode(sentences, batch_size, max_length, **kinds, **kwargs)
@@ -131,6 +145,7 @@ class M3Encoding(DenseEmbedder):
             batch_size=batch_size,
             show_progress=kwargs.get("show_progress", kwargs.get("show_progress_bar")),
         )
+        sink.check_finite(str(self.model_name_or_path), self._dtype)
         return sink.result(as_numpy=kwargs.get("convert_to_numpy", True))
 
     def _set_up(self, network: m3_model.M3Model) -> None:
@@ -138,8 +153,20 @@ class M3Encoding(DenseEmbedder):
         super()._set_up(network.model)
 
     def first_row(self, rows: dict[str, Any]) -> dict[str, Any]:
-        """Return each kind's result for the only text."""
+        """Return each kind's result for the only text.
+
+        Args:
+            rows: What :meth:`encode_single_device` gave for a list of one text.
+
+        Returns:
+            The same keys: ``dense_vecs``, float32 ``[dimension]``, the dict of ``lexical_weights``, and
+            ``colbert_vecs``, float32 ``[tokens - 1, width]``.
+        """
         return {kind: None if values is None else values[0] for kind, values in rows.items()}
+
+    def _dense_alone(self, encode: Callable[..., Any], texts: Any, options: dict[str, Any]) -> Any:
+        kinds = dict.fromkeys(m3_outputs.KIND_OPTIONS, False) | {"return_dense": True}
+        return encode(texts, **kinds, **options)[m3_outputs.DENSE]
 
     def _kinds(self, *asked: bool | None) -> dict[str, Any]:
         """Return the kinds that are asked for, by option; the model's own setting stands for None."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from FlagEmbedding.engine.forward import Hidden, TokenVectors
-from FlagEmbedding.engine.outputs import DenseSink, Sink
+from FlagEmbedding.engine.outputs import DenseSink, Sink, check_finite
 
 DENSE, LEXICAL, MULTI = "dense_vecs", "lexical_weights", "colbert_vecs"
 KINDS = (DENSE, LEXICAL, MULTI)
@@ -26,6 +26,7 @@ KIND_OPTIONS = ("return_dense", "return_sparse", "return_colbert_vecs")
 
 Row = TypeVar("Row")
 
+_ZERO, _NAN = np.float32(0), np.float32("nan")
 _UNUSED = ("bos_token_id", "cls_token_id", "eos_token_id", "sep_token_id", "pad_token_id", "unk_token_id")
 
 
@@ -51,8 +52,9 @@ class LexicalHead:
         kept: dict[str, np.float32] = {}
         for token, weight in zip(ids.tolist(), weights.numpy(), strict=True):
             key = str(token)
-            if weight > kept.get(key, 0) and token not in self._unused:
-                kept[key] = weight
+            before = kept.get(key, _ZERO)
+            if not weight <= before and token not in self._unused:
+                kept[key] = weight if weight > before else _NAN  # one of the two is NaN, which is to be seen
         return kept
 
 
@@ -107,6 +109,11 @@ class ListSink(Generic[Row]):
         return [self._rows[position] for position in range(self._texts)]
 
 
+def _column(sums: Iterable[float]) -> Tensor:
+    """Return ``[texts, 1]``: a sum is finite if all that was summed is."""
+    return torch.tensor(list(sums), dtype=torch.float64).unsqueeze(1)
+
+
 class M3Sink:
     """Gathers the rows of a :class:`JointHead`.
 
@@ -132,6 +139,21 @@ class M3Sink:
         """Copy the rows of every kind."""
         for sink in self._sinks.values():
             sink.repeat(sources, targets)
+
+    def check_finite(self, source: str, dtype: torch.dtype) -> None:
+        """Raise :class:`~FlagEmbedding.errors.NotFiniteError` where something holds NaN or infinity.
+
+        Args:
+            source: The model, as messages call it.
+            dtype: In which it was computed.
+        """
+        sums = {
+            DENSE: lambda: self._dense.vectors,
+            LEXICAL: lambda: _column(sum(map(float, row.values())) for row in self._lexical.rows()),
+            MULTI: lambda: _column(float(row.sum()) for row in self._multi.rows()),
+        }
+        for kind in self._sinks:
+            check_finite(sums[kind](), kind, source, dtype)
 
     def result(self, *, as_numpy: bool) -> dict[str, Any]:
         """Return what was gathered by kind, None where it was not computed."""
