@@ -34,6 +34,21 @@ LIGHT = {
         "from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING as m, RerankerConfig; "
         "m['mine'] = RerankerConfig('FlagEmbedding.inference.reranker.encoder_only.base:BaseReranker')"
     ),
+    "registration": (
+        "from FlagEmbedding import EmbedderConfig, RerankerConfig, register_embedder, register_engine\n"
+        "from FlagEmbedding import register_locator, register_model_class, register_pooling, register_reranker\n"
+        "from FlagEmbedding import FlagAutoModel, temporary_registration\n"
+        "with temporary_registration():\n"
+        "    register_embedder('mine', EmbedderConfig('acme.model:Embedder', 'mine', hub_id='me/mine'), ['own'])\n"
+        "    register_reranker('mine', RerankerConfig('acme.model:Reranker', hub_id='me/mine'))\n"
+        "    register_pooling('mine', 'acme.pooling:pool')\n"
+        "    register_model_class('encoder-only-mine', 'acme.model:Embedder', kind='embedder')\n"
+        "    register_engine('mine', 'acme.engine:run')\n"
+        "    register_locator({}.get)\n"
+        "    try: register_embedder('bge-m3', EmbedderConfig('acme.model:Embedder', 'mine'))\n"
+        "    except ValueError as error: assert 'flagembedding-bge' in str(error)\n"
+        "    else: raise SystemExit('not refused')"
+    ),
     "models": "from FlagEmbedding.cli.main import cli; cli(['models', '--json'], standalone_mode=False)",
     "plugins": "from FlagEmbedding.cli.main import cli; cli(['plugins'], standalone_mode=False)",
     "help": "from FlagEmbedding.cli.main import cli; cli(['--help'], standalone_mode=False)",

@@ -24,6 +24,13 @@ FACADES = {
         "PoolingMethod",
         "RerankerConfig",
         "RerankerModelClass",
+        "register_embedder",
+        "register_engine",
+        "register_locator",
+        "register_model_class",
+        "register_pooling",
+        "register_reranker",
+        "temporary_registration",
     ],
     "FlagEmbedding.abc.inference": ["AbsEmbedder", "AbsReranker"],
     "FlagEmbedding.inference": [

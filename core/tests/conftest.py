@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from FlagEmbedding import temporary_registration
+
 
 @pytest.fixture
 def no_accelerator(monkeypatch):
     """Let this machine have a CPU and nothing else."""
     for kind in ("cuda", "xpu", "backends.mps"):
         monkeypatch.setattr(f"torch.{kind}.is_available", lambda: False)
+
+
+@pytest.fixture
+def registering():
+    """Take back, after the test, what it registers."""
+    with temporary_registration():
+        yield
 
 
 @pytest.fixture(params=["bert", "xlm-roberta", "roberta", "mpnet", "modernbert"])

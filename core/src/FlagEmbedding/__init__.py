@@ -31,6 +31,15 @@ if _TYPE_CHECKING:
         FlagModel,
         FlagReranker,
     )
+    from FlagEmbedding.registry.registration import (
+        register_embedder,
+        register_engine,
+        register_locator,
+        register_model_class,
+        register_pooling,
+        register_reranker,
+    )
+    from FlagEmbedding.registry.temporary import temporary_registration
 
 __all__ = [
     "AbsEmbedder",
@@ -46,6 +55,13 @@ __all__ = [
     "PoolingMethod",
     "RerankerConfig",
     "RerankerModelClass",
+    "register_embedder",
+    "register_engine",
+    "register_locator",
+    "register_model_class",
+    "register_pooling",
+    "register_reranker",
+    "temporary_registration",
 ]
 
 __version__ = "0.1.0"
@@ -68,6 +84,13 @@ _own_names = _lazy_exports(
         "PoolingMethod": "FlagEmbedding.config",
         "RerankerConfig": "FlagEmbedding.config",
         "RerankerModelClass": "FlagEmbedding.config",
+        "register_embedder": "FlagEmbedding.registry.registration",
+        "register_engine": "FlagEmbedding.registry.registration",
+        "register_locator": "FlagEmbedding.registry.registration",
+        "register_model_class": "FlagEmbedding.registry.registration",
+        "register_pooling": "FlagEmbedding.registry.registration",
+        "register_reranker": "FlagEmbedding.registry.registration",
+        "temporary_registration": "FlagEmbedding.registry.temporary",
     },
 )
 
@@ -90,15 +113,15 @@ def __dir__() -> list[str]:
 
 
 def _pooling_claims() -> _Any:
-    from FlagEmbedding.registry.extensions import pooling_claims  # noqa: PLC0415 - the lazy boundary
+    from FlagEmbedding.registry.extensions import POOLINGS  # noqa: PLC0415 - the lazy boundary
 
-    return pooling_claims()
+    return POOLINGS.claims()
 
 
 def _engine_claims() -> _Any:
-    from FlagEmbedding.registry.extensions import engine_claims  # noqa: PLC0415 - the lazy boundary
+    from FlagEmbedding.registry.extensions import ENGINES  # noqa: PLC0415 - the lazy boundary
 
-    return engine_claims()
+    return ENGINES.claims()
 
 
 def _distribution_of_engine(name: str) -> str | None:

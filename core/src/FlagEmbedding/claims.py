@@ -13,6 +13,9 @@ from FlagEmbedding.errors import NameConflictError
 
 T = TypeVar("T")
 
+THIS_PROCESS = "this process"
+"""The owner of what no distribution brings, or the beginning of its name."""
+
 
 @dataclass(frozen=True)
 class Claim(Generic[T]):
@@ -23,6 +26,11 @@ class Claim(Generic[T]):
 
 
 Claims: TypeAlias = Mapping[str, Sequence[Claim[T]]]
+
+
+def is_claimable(name: object) -> bool:
+    """Say whether ``name`` can be claimed: a string without outer blanks."""
+    return isinstance(name, str) and name != "" and name == name.strip()
 
 
 def sole_claim(kind: str, name: str, claims: Sequence[Claim[T]]) -> Claim[T]:

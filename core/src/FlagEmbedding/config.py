@@ -16,6 +16,7 @@ from FlagEmbedding.model_config import (
     Check,
     ModelClassAttribute,
     ModelConfig,
+    is_class,
     is_count,
     is_flag,
     is_name,
@@ -23,7 +24,7 @@ from FlagEmbedding.model_config import (
     options_besides,
     require,
 )
-from FlagEmbedding.references import is_reference
+from FlagEmbedding.references import reference_of
 
 if TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsEmbedder, AbsReranker
@@ -61,7 +62,8 @@ class ModelClass:
     """A model class that a plugin offers under a key such as ``"encoder-only-m3"``.
 
     Attributes:
-        reference: ``"module:Class"``, imported on first use.
+        reference: ``"module:Class"``, imported on first use. A program that registers a class for itself may give the
+            class; a plugin gives the string, so that listing models imports no model code.
         exports: Public names under which ``from FlagEmbedding import NAME`` gives the class.
         model_types: The ``model_type``s in ``config.json`` of unregistered models that this class loads.
         pooling: For embedders, the pooling of such a model whose files name none.
@@ -69,14 +71,19 @@ class ModelClass:
             (``"ForCausalLM"``) and a classifier on top of it are different rerankers.
     """
 
-    reference: str
+    reference: str | type
     exports: tuple[str, ...] = ()
     model_types: tuple[str, ...] = ()
     pooling: str = PoolingMethod.CLS
     architecture: str = "ForCausalLM"
 
     def __post_init__(self) -> None:
-        require(is_reference(self.reference), f"a model class is 'module:Class', not {self.reference!r}")
+        require(is_class(self.reference), f"a model class is 'module:Class', not {self.reference!r}")
+
+    @property
+    def path(self) -> str:
+        """The class as ``"module:Class"``, not imported."""
+        return reference_of(self.reference)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,7 +103,7 @@ class EmbedderConfig(ModelConfig):
         passage_instruction: What the card puts before passages (E5: ``"passage: "``).
         passage_instruction_format: Two ``{}``: the passage instruction, then the passage.
         max_length: Tokens the card uses, special tokens included.
-        dimension: Length of a vector.
+        dimension: Length of a vector, in components.
         matryoshka_dims: Shorter lengths that the card documents, for ``truncate_dim``.
         is_causal: Attention direction, where the backbone's own default is wrong for this model (``False`` for the
             bidirectional gte-Qwen2); ``None`` leaves the checkpoint's.
@@ -108,6 +115,9 @@ class EmbedderConfig(ModelConfig):
         unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
         options: Further arguments of the model class (``modules``, the layers that follow the pooling, say); what the
             caller gives goes before them. Not those of ``FlagAutoModel.from_finetuned``, which the caller decides.
+
+    Raises:
+        ConfigError: A value is not valid; the message says what a valid one is.
     """
 
     checks: ClassVar[Mapping[str, Check]] = {
@@ -170,6 +180,9 @@ class RerankerConfig(ModelConfig):
         licence: SPDX identifier, or the card's name for it.
         source: Where these values were read.
         unsupported: Why the model cannot be run here, and what to do; loading it says so at once.
+
+    Raises:
+        ConfigError: A value is not valid; the message says what a valid one is.
     """
 
     checks: ClassVar[Mapping[str, Check]] = {

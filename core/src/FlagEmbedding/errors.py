@@ -61,3 +61,15 @@ class PluginError(FlagEmbeddingError, RuntimeError):
 
 class WorkerError(FlagEmbeddingError, RuntimeError):
     """A worker process could not be started, died over its work, or failed in a way that cannot be sent as it is."""
+
+
+class MissingExtraError(FlagEmbeddingError, RuntimeError, ImportError):
+    """A part of this library needs packages that are not installed; the message says what to install."""
+
+
+class JobError(FlagEmbeddingError, RuntimeError):
+    """A job cannot go on: its input cannot be read, its output not be written, or another job is at work there."""
+
+
+class JobChangedError(FlagEmbeddingError, ValueError):
+    """A job was to go on with another model, other settings or another input than it was begun with."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, overload
 
 from FlagEmbedding.errors import ConfigError
-from FlagEmbedding.references import is_reference, load_reference
+from FlagEmbedding.references import is_reference, load_reference, reference_of
 
 M = TypeVar("M")
 
@@ -31,7 +31,7 @@ class ModelClassAttribute(Generic[M]):
         if config is None:
             raise AttributeError("model_class")  # dataclasses ask the class for a default; there is none
         value = config.__dict__["model_class"]
-        return load_reference(value) if isinstance(value, str) else value
+        return load_reference(value)
 
     def __set__(self, config: object, value: type[M] | str) -> None:
         config.__dict__["model_class"] = value
@@ -59,11 +59,20 @@ class ModelConfig:
     @property
     def model_class_reference(self) -> str:
         """The model class as ``"module:Class"``, without importing it."""
-        value = self.__dict__["model_class"]
-        return value if isinstance(value, str) else f"{value.__module__}:{value.__qualname__}"
+        return reference_of(self.__dict__["model_class"])
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with ``changes``, without importing the model class as ``dataclasses.replace`` would."""
+        """Return a copy with changes, without importing the model class as ``dataclasses.replace`` would.
+
+        Args:
+            **changes: Attributes with their new values.
+
+        Returns:
+            A configuration of the same kind.
+
+        Raises:
+            ConfigError: A value is not valid.
+        """
         return type(self)(**{**self.as_dict(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
@@ -92,7 +101,8 @@ def require(condition: bool, message: str) -> None:
         raise ConfigError(f"{message}.")
 
 
-def _is_class(value: object) -> bool:
+def is_class(value: object) -> bool:
+    """Say whether ``value`` is a class or has the form ``"module:Class"``."""
     return is_reference(value) if isinstance(value, str) else isinstance(value, type)
 
 
@@ -136,9 +146,11 @@ TEXT: Check = (lambda value: value is None or isinstance(value, str), "a string 
 COUNT: Check = (lambda value: value is None or is_count(value), "a positive number or None")
 FLAG: Check = (is_flag, "True or False")
 NAME: Check = (is_name, "a name")
+VECTOR: Check = (lambda value: value in (None, "sentence_embedding"), "'sentence_embedding'")
+"""What a module of sentence-transformers may read and write here: the vector of a text, not those of its tokens."""
 
 COMMON: Mapping[str, Check] = {
-    "model_class": (_is_class, "a class or 'module:Class'"),
+    "model_class": (is_class, "a class or 'module:Class'"),
     "trust_remote_code": FLAG,
     "hub_id": TEXT,
     "max_length": COUNT,

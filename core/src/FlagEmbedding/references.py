@@ -22,13 +22,20 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def load_reference(reference: str) -> Any:
-    """Import ``"module:attribute"`` and return the object.
+def reference_of(target: Any) -> str:
+    """Return ``"module:attribute"`` of a class or function, or the reference that ``target`` is."""
+    return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
+
+
+def load_reference(reference: Any) -> Any:
+    """Import ``"module:attribute"`` and return the object; what is no string is the object itself.
 
     Raises:
         ModelClassError: The module or the attribute does not exist. An ``ImportError`` for anything else that the
             module needs is passed on as the cause.
     """
+    if not isinstance(reference, str):
+        return reference
     module_name, _, attribute = reference.partition(":")
     try:
         target: Any = importlib.import_module(module_name)
@@ -58,9 +65,9 @@ def _why_not_imported(reference: str, module_name: str, error: ImportError) -> s
 
 
 class ReferenceTable:
-    """Names to references, for one kind of extension (pooling functions, say), as the plugins claim them.
+    """Names to references, for one kind of extension (pooling functions, say), as the catalogue has them.
 
-    The ground floor cannot see the plugins: the facade hands the table a function that returns their claims.
+    The ground floor cannot see the catalogue: the facade hands the table a function that returns its claims.
 
     Args:
         kind: What the names stand for, for messages.
@@ -70,11 +77,11 @@ class ReferenceTable:
     def __init__(self, kind: str, error: type[FlagEmbeddingError] = ModelClassError) -> None:
         self._kind = kind
         self._error = error
-        self._source: Callable[[], Claims[str]] = dict
+        self._source: Callable[[], Claims[Any]] = dict
         self._distribution: Callable[[str], str | None] = lambda _: None
 
     def fill_from(
-        self, source: Callable[[], Claims[str]], distribution: Callable[[str], str | None] | None = None
+        self, source: Callable[[], Claims[Any]], distribution: Callable[[str], str | None] | None = None
     ) -> None:
         """Let ``source()`` say what is claimed; it is asked at every look-up, so that later registrations count.
 
@@ -94,16 +101,19 @@ class ReferenceTable:
             ModelClassError: Nobody registered the name (or the error that this table was made with).
             NameConflictError: More than one plugin did.
         """
+        return reference_of(self._target(name))
+
+    def load(self, name: str) -> Any:
+        """Return the object behind ``name``, importing it where it is not what was registered; errors likewise."""
+        return load_reference(self._target(name))
+
+    def _target(self, name: str) -> Any:
         if is_reference(name):
             return name
         claims = self._source().get(name)
         if not claims:
             raise self._error(self._unknown(name))
         return sole_claim(self._kind, name, claims).value
-
-    def load(self, name: str) -> Any:
-        """Return the object behind ``name``, importing it."""
-        return load_reference(self.reference(name))
 
     def _unknown(self, name: str) -> str:
         distribution = self._distribution(name)

@@ -11,7 +11,8 @@ from FlagEmbedding.claims import Claim
 from FlagEmbedding.config import ModelClass
 from FlagEmbedding.errors import NameConflictError, OptionError
 from FlagEmbedding.references import ENGINES, POOLING_FUNCTIONS
-from FlagEmbedding.registry.extensions import engine_claims, exported_class, exported_names, pooling_claims
+from FlagEmbedding.registry import extensions
+from FlagEmbedding.registry.extensions import exported_class, exported_names
 
 DECODER = ModelClass("json:JSONDecoder", exports=("AcmeModel", "AcmeDecoder"))
 ENCODER = ModelClass("json:JSONEncoder", exports=("AcmeEncoder",))
@@ -66,7 +67,7 @@ class TestExports:
 class TestPoolings:
     def test_claims(self, register):
         register(poolings={"acme-max": "json:loads"})
-        assert pooling_claims()["acme-max"] == [Claim("json:loads", "this process")]
+        assert extensions.POOLINGS.claims()["acme-max"] == [Claim("json:loads", "this process")]
 
     def test_the_ground_floor_sees_them(self, register):
         register(poolings={"acme-max": "json:loads"})
@@ -77,7 +78,7 @@ class TestPoolings:
 class TestEngines:
     def test_claims(self, register):
         register(engines={"acme": "json:loads"})
-        assert engine_claims()["acme"] == [Claim("json:loads", "this process")]
+        assert extensions.ENGINES.claims()["acme"] == [Claim("json:loads", "this process")]
 
     def test_the_ground_floor_sees_them(self, register):
         register(engines={"acme": "json:loads"})

@@ -89,7 +89,7 @@ class TestConflict:
         assert mapping["both"] is BOTH_B
         assert mapping.conflicts() == {}
         assert list(mapping) == ["z", "both", "a"]
-        assert mapping.owner("both") == "this process"
+        assert mapping.owner("both").startswith(f"this process ({__file__}:")
 
 
 class TestAssigning:
@@ -117,20 +117,28 @@ class TestAssigning:
     def test_a_name_that_is_no_usable_string_is_refused(self, mapping, name):
         with pytest.raises(ConfigError) as caught:
             mapping[name] = NEW
-        assert str(caught.value) == f"a model name is a string without outer blanks, not {name!r}."
+        assert str(caught.value) == f"embedder names are strings without outer blanks, not {name!r}."
         assert list(mapping) == ["z", "a"]
 
     @pytest.mark.parametrize(("value", "kind"), [({}, "dict"), (None, "NoneType"), (EmbedderConfig, "type")])
     def test_a_value_that_is_no_configuration_is_refused(self, mapping, value, kind):
         with pytest.raises(ConfigError) as caught:
             mapping["new"] = value
-        assert str(caught.value) == f"the embedder 'new' needs EmbedderConfig(...), not {kind}."
+        assert (
+            str(caught.value)
+            == f"the embedder 'new' needs EmbedderConfig(model_class, pooling_method, ...), not {kind}."
+        )
         assert "new" not in mapping
 
     @pytest.mark.parametrize(("name", "owner"), [("z", "acme 1.0"), ("a", "other 2.0"), ("new", "this process")])
     def test_owner(self, mapping, name, owner):
         mapping["new"] = NEW
-        assert mapping.owner(name) == owner
+        assert mapping.owner(name).partition(" (")[0] == owner
+
+    @pytest.mark.parametrize("assign", ["update", "setdefault"])
+    def test_the_owner_is_where_the_program_says_it(self, mapping, assign):
+        getattr(mapping, assign)(*([{"new": NEW}] if assign == "update" else ["new", NEW]))
+        assert mapping.owner("new").startswith(f"this process ({__file__}:")
 
     def test_owner_of_an_unknown_name(self, mapping):
         with pytest.raises(KeyError, match="'nothing'"):
@@ -193,8 +201,8 @@ class TestTheMappingOfTheProcess:
     def test_it_is_gone_afterwards(self):
         assert "acme-embed" not in EMBEDDERS
 
-    def test_two_plugins_conflict_until_the_name_is_assigned(self, register, monkeypatch):
-        monkeypatch.setattr(EMBEDDERS, "_assigned", {})
+    @pytest.mark.usefixtures("registering")
+    def test_two_plugins_conflict_until_the_name_is_assigned(self, register):
         register(embedders={"acme-embed": NEW, "acme-other": A})
         register(embedders={"acme-embed": Z})
         with pytest.raises(NameConflictError, match="is claimed by this process and this process"):

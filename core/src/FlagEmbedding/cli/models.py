@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from FlagEmbedding.claims import THIS_PROCESS
 from FlagEmbedding.cli.table import show_json, show_table
 from FlagEmbedding.config import EmbedderConfig
 from FlagEmbedding.model_config import ModelConfig
@@ -38,12 +39,16 @@ def _row(mapping: ModelMapping[Any], name: str, config: Any) -> dict[str, Any]:
     return {
         "name": name,
         "kind": mapping.kind,
-        "family": mapping.owner(name).partition(" ")[0].removeprefix("flagembedding-"),
+        "family": _family(mapping.owner(name)),
         "dimension": config.dimension if isinstance(config, EmbedderConfig) else None,
         "max length": config.max_length,
         "licence": config.licence,
         "hub id": f"{config.hub_id} (cannot be run here)" if config.unsupported else config.hub_id,
     }
+
+
+def _family(owner: str) -> str:
+    return THIS_PROCESS if owner.startswith(THIS_PROCESS) else owner.partition(" ")[0].removeprefix("flagembedding-")
 
 
 def _details(mapping: ModelMapping[Any], name: str, config: ModelConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pluggy
 
+from FlagEmbedding.claims import is_claimable
 from FlagEmbedding.config import EmbedderConfig, ModelClass, RerankerConfig
 from FlagEmbedding.errors import PluginError
 from FlagEmbedding.plugins import hookspecs
@@ -67,7 +68,7 @@ def _checked(hook: str, table: object, value_type: type) -> Mapping[str, Any]:
     if not isinstance(table, Mapping):
         raise PluginError(f"its hook {hook} returned {type(table).__name__}, not a mapping of names")
     for name, value in table.items():
-        if not isinstance(name, str) or not name or name != name.strip():
+        if not is_claimable(name):
             raise PluginError(f"its hook {hook} names an entry {name!r}; a name is a string without outer blanks")
         if not isinstance(value, value_type):
             raise PluginError(f"its hook {hook} gives {name!r} a {type(value).__name__}, not a {value_type.__name__}")

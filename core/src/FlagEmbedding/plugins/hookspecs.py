@@ -41,9 +41,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def flagembedding_embedder_configs() -> Mapping[str, EmbedderConfig]:  # type: ignore[empty-body]
-    """Return embedding models: name (the last part of the hub id) to :class:`EmbedderConfig`.
+    """Register embedding models.
 
     Two plugins that claim one name are both kept, and asking for the name is an error that names them.
+
+    Returns:
+        Name (the last part of the hub id) to :class:`~FlagEmbedding.EmbedderConfig`.
 
     Example::
 
@@ -55,7 +58,10 @@ def flagembedding_embedder_configs() -> Mapping[str, EmbedderConfig]:  # type: i
 
 @hookspec
 def flagembedding_reranker_configs() -> Mapping[str, RerankerConfig]:  # type: ignore[empty-body]
-    """Return rerankers: name (the last part of the hub id) to :class:`RerankerConfig`.
+    """Register rerankers, which may have the names of embedding models: they are looked up apart.
+
+    Returns:
+        Name (the last part of the hub id) to :class:`~FlagEmbedding.RerankerConfig`.
 
     Example::
 
@@ -71,7 +77,10 @@ def flagembedding_reranker_configs() -> Mapping[str, RerankerConfig]:  # type: i
 
 @hookspec
 def flagembedding_embedder_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
-    """Return classes of embedders: key (as given to ``model_class=``) to :class:`ModelClass`.
+    """Register classes of embedders, for ``FlagAutoModel`` and for models that nobody registered.
+
+    Returns:
+        Key (as given to ``model_class=``) to :class:`~FlagEmbedding.plugins.ModelClass`.
 
     Example::
 
@@ -83,7 +92,10 @@ def flagembedding_embedder_classes() -> Mapping[str, ModelClass]:  # type: ignor
 
 @hookspec
 def flagembedding_reranker_classes() -> Mapping[str, ModelClass]:  # type: ignore[empty-body]
-    """Return classes of rerankers: key (as given to ``model_class=``) to :class:`ModelClass`.
+    """Register classes of rerankers, for ``FlagAutoReranker`` and for models that nobody registered.
+
+    Returns:
+        Key (as given to ``model_class=``) to :class:`~FlagEmbedding.plugins.ModelClass`.
 
     Example::
 
@@ -95,10 +107,13 @@ def flagembedding_reranker_classes() -> Mapping[str, ModelClass]:  # type: ignor
 
 @hookspec
 def flagembedding_pooling_functions() -> Mapping[str, str]:  # type: ignore[empty-body]
-    """Return pooling functions: name (as given to ``pooling_method=``) to ``"module:function"``.
+    """Register pooling functions.
 
-    The function takes the token vectors, float32 ``[texts, tokens, width]``, and the mask, bool ``[texts, tokens]``
+    Such a function takes the token vectors, float32 ``[texts, tokens, width]``, and the mask, bool ``[texts, tokens]``
     (True where there is a token), and returns float32 ``[texts, width]``.
+
+    Returns:
+        Name (as given to ``pooling_method=``) to ``"module:function"``.
 
     Example::
 
@@ -110,10 +125,13 @@ def flagembedding_pooling_functions() -> Mapping[str, str]:  # type: ignore[empt
 
 @hookspec
 def flagembedding_engines() -> Mapping[str, str]:  # type: ignore[empty-body]
-    """Return engines: name (as given to ``engine=``) to ``"module:function"``.
+    """Register engines, which run the backbone of embedders in place of torch.
 
-    The function takes a :class:`FlagEmbedding.engine.running.Backbone`, what is known of a model before any weight is
-    read, and returns a :class:`FlagEmbedding.engine.running.OtherEngine`, which runs it.
+    Such a function takes a :class:`~FlagEmbedding.engine.running.Backbone`, what is known of a model before any weight
+    is read, and returns an :class:`~FlagEmbedding.engine.running.OtherEngine`, which runs it.
+
+    Returns:
+        Name (as given to ``engine=``) to ``"module:function"``.
 
     Example::
 
@@ -125,11 +143,20 @@ def flagembedding_engines() -> Mapping[str, str]:  # type: ignore[empty-body]
 
 @hookspec
 def flagembedding_locate_model(model_name: str) -> str | os.PathLike[str] | None:
-    """Return the local folder that holds ``model_name``, or None to leave it to others (and, last, to the hub).
+    """Find the files of a model: packaged weights, a mirror, another hub.
 
-    Asked when a model is loaded by a name that is no local folder: packaged weights, a mirror, another hub.
-    ``model_name`` is the official hub id where one is known, else the name as the caller gave it.
-    The first answer counts; an exception ends the load.
+    Asked when a model is loaded by a name that is no local folder, plugin by plugin in order of name. The first answer
+    counts.
+
+    Args:
+        model_name: The official hub id where one is known, else the name as the caller gave it.
+
+    Returns:
+        The local folder that holds the model, or None to leave it to others (and, last, to the hub).
+
+    Raises:
+        Exception: Whatever it raises ends the load, as the cause of a :class:`~FlagEmbedding.errors.PluginError`:
+            weights from elsewhere would be a guess.
 
     Example::
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from FlagEmbedding.claims import Claim, Claims
+from FlagEmbedding.claims import THIS_PROCESS, Claim, Claims
 from FlagEmbedding.errors import PluginError
 from FlagEmbedding.plugins import builtin, hookspecs
 from FlagEmbedding.plugins.contract import check_hooks, collect
@@ -23,8 +23,6 @@ from FlagEmbedding.plugins.records import Contribution, PluginRecord, Status
 from FlagEmbedding.sources import is_folder
 
 STRICT = "FLAGEMBEDDING_STRICT_PLUGINS"
-
-_THIS_PROCESS = "this process"
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +82,7 @@ class PluginManager:
         with self._lock:
             if name in self._records:
                 raise PluginError(f"a plugin named {name!r} is registered already ({self._records[name].owner}).")
-            record = PluginRecord(name, _THIS_PROCESS, "")
+            record = PluginRecord(name, THIS_PROCESS, "")
             self._take(record, name, lambda: plugin)
             if record.error is not None:
                 del self._records[name]
@@ -98,7 +96,7 @@ class PluginManager:
             PluginError: No plugin of that name was registered.
         """
         with self._lock:
-            if name not in self._records or self._records[name].distribution != _THIS_PROCESS:
+            if name not in self._records or self._records[name].distribution != THIS_PROCESS:
                 raise PluginError(f"no plugin named {name!r} was registered in this process.")
             self._pluggy.unregister(name=name)
             del self._records[name]

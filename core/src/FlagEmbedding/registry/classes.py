@@ -11,6 +11,7 @@ from FlagEmbedding.errors import ModelClassError
 from FlagEmbedding.plugins import builtin
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.references import is_reference
+from FlagEmbedding.registry.claim_table import ClaimTable
 from FlagEmbedding.registry.hints import distribution_of_class
 from FlagEmbedding.spelling import did_you_mean
 
@@ -20,14 +21,24 @@ class ClassTable:
 
     def __init__(self, kind: str, claims: Callable[[], Claims[ModelClass]]) -> None:
         self._kind = kind
-        self._claims = claims
+        self._claimed = claims
+        self._table = ClaimTable(f"{kind} class", claims)
+
+    def register(self, key: str, model_class: ModelClass, *, replace: bool = False) -> None:
+        """Register a class under ``key``, in this process.
+
+        Raises:
+            ConfigError: The key is no usable string.
+            NameConflictError: The key is registered already, for something else, and ``replace`` is False.
+        """
+        self._table.register([key], model_class, replace=replace)
 
     def claims(self) -> list[Claim[ModelClass]]:
         """Return every claim, in the order of the plugins."""
-        return [claim for claims in self._claims().values() for claim in claims]
+        return [claim for claims in self._table.claims().values() for claim in claims]
 
-    def reference(self, key: str | Enum) -> str:
-        """Return the ``"module:Class"`` registered under ``key`` (``"encoder-only-base"``, an Enum member).
+    def reference(self, key: str | Enum) -> str | type:
+        """Return the ``"module:Class"`` (or class) registered under ``key`` (``"encoder-only-base"``, an Enum member).
 
         A ``"module:Class"`` stands for itself.
 
@@ -38,7 +49,7 @@ class ClassTable:
         name = str(key.value if isinstance(key, Enum) else key)
         if is_reference(name):
             return name
-        claims = self._claims()
+        claims = self._table.claims()
         if name not in claims:
             raise ModelClassError(self._unknown(name, sorted(claims)))
         return sole_claim(f"{self._kind} class", name, claims[name]).value.reference
@@ -63,7 +74,7 @@ class ClassTable:
 
     def own(self, key: str) -> ModelClass:
         """Return the core's own class under ``key``."""
-        return next(claim.value for claim in self._claims()[key] if claim.owner == builtin.OWNER)
+        return next(claim.value for claim in self._claimed()[key] if claim.owner == builtin.OWNER)
 
     def _unknown(self, name: str, known: list[str]) -> str:
         distribution = distribution_of_class(name)

@@ -1,4 +1,4 @@
-"""What the plugins register besides models: pooling functions, engines, and the classes that they export."""
+"""What is registered besides models: pooling functions, engines, and the classes that they export."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from typing import Any
 from FlagEmbedding.claims import Claim, Claims, sole_claim
 from FlagEmbedding.plugins.manager import plugin_manager
 from FlagEmbedding.references import load_reference
+from FlagEmbedding.registry.claim_table import ClaimTable
 from FlagEmbedding.registry.classes import EMBEDDER_CLASSES, RERANKER_CLASSES
 from FlagEmbedding.registry.hints import distribution_of_export
 
 
-def pooling_claims() -> Claims[str]:
-    """Return the pooling functions by name, as the plugins claim them."""
+def _poolings() -> Claims[Any]:
     return plugin_manager().claims("flagembedding_pooling_functions", lambda tables: tables.poolings)
 
 
-def engine_claims() -> Claims[str]:
-    """Return the engines by name, as the plugins claim them."""
+def _engines() -> Claims[Any]:
     return plugin_manager().claims("flagembedding_engines", lambda tables: tables.engines)
 
 
+POOLINGS: ClaimTable[Any] = ClaimTable("pooling method", _poolings)
+"""Pooling functions by name: ``"module:function"``, or the function itself where this process registered one."""
+
+ENGINES: ClaimTable[str] = ClaimTable("engine", _engines)
+"""Engines by name: ``"module:function"``."""
+
+
 def exported_names() -> list[str]:
-    """Return the names that plugins add to the package ``FlagEmbedding``."""
+    """Return the names that model classes add to the package ``FlagEmbedding``."""
     return sorted(_exports())
 
 
 def exported_class(name: str) -> Any:
-    """Return the class that a plugin exports as ``FlagEmbedding.<name>``.
+    """Return the class that is exported as ``FlagEmbedding.<name>``.
 
     Raises:
         AttributeError: No such name is known.
@@ -46,8 +52,8 @@ def exported_class(name: str) -> Any:
     raise AttributeError(f"module 'FlagEmbedding' has no attribute {name!r}")
 
 
-def _exports() -> Claims[str]:
-    exports: dict[str, list[Claim[str]]] = {}
+def _exports() -> Claims[Any]:
+    exports: dict[str, list[Claim[Any]]] = {}
     for claim in [*EMBEDDER_CLASSES.claims(), *RERANKER_CLASSES.claims()]:
         for name in claim.value.exports:
             exports.setdefault(name, []).append(Claim(claim.value.reference, claim.owner))

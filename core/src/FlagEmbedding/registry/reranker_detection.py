@@ -52,7 +52,7 @@ def _class_of(source: str, config: Mapping[str, Any]) -> ModelClass:
     logger.warning(
         "%r is not registered: assuming the prompt and the layout of %s. Set model_class= if it was trained otherwise.",
         source,
-        found.reference.partition(":")[2],
+        found.path.partition(":")[2],
     )
     return found
 

@@ -84,7 +84,7 @@ def brings_its_class(plugin: str, entry: Entry) -> bool:
     reference = entry.config.model_class_reference
     others = [record.contribution for record in plugin_manager().records() if record.name != plugin]
     tables = [table for other in others for table in (other.embedder_classes, other.reranker_classes)]
-    elsewhere = {offered.reference for table in tables for offered in table.values()}
+    elsewhere = {offered.path for table in tables for offered in table.values()}
     return not reference.startswith("FlagEmbedding.") and reference not in elsewhere
 
 
@@ -124,4 +124,4 @@ def reads_one_way(model_type: str) -> bool:
 def _offers(entry: Entry) -> list[ModelClass]:
     """Return under what the entry's class is registered."""
     table = EMBEDDER_CLASSES if entry.is_embedder else RERANKER_CLASSES
-    return [claim.value for claim in table.claims() if claim.value.reference == entry.config.model_class_reference]
+    return [claim.value for claim in table.claims() if claim.value.path == entry.config.model_class_reference]

@@ -91,13 +91,13 @@ def check_classes(plugin: str) -> None:
 
 
 def _check_class(who: str, offered: ModelClass, base: type) -> None:
-    with Required(f"{who} cannot be imported", f"{offered.reference!r} is there", HOOKS):
+    with Required(f"{who} cannot be imported", f"{offered.path!r} is there", HOOKS):
         found = load_reference(offered.reference)
     good = isinstance(found, type) and issubclass(found, base)
     require(good, f"{who} is {found!r}.", f"it is a subclass of {base.__name__}", HOOKS)
     for name in offered.exports:
         public = getattr(FlagEmbedding, name, None)
-        wants = f"'from FlagEmbedding import {name}' gives {offered.reference}"
+        wants = f"'from FlagEmbedding import {name}' gives {offered.path}"
         require(public is found, f"{who} exports {name!r}, and that is {public!r}.", wants, CONFIGS)
 
 
@@ -107,8 +107,8 @@ def _check_types(who: str, offered: ModelClass, table: ClassTable, architecture:
         wants = "models of that type that nobody registered load with it, and a type belongs to one plugin"
         with Required(does, wants, CONFIGS):
             found = table.of_model_type(model_type, architecture)
-        gets = None if found is None else found.reference
-        require(gets == offered.reference, f"{does}: {gets} does.", wants, CONFIGS)
+        gets = None if found is None else found.path
+        require(gets == offered.path, f"{does}: {gets} does.", wants, CONFIGS)
 
 
 def check_poolings(plugin: str) -> None:
