@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from FlagEmbedding.abc.inference.options import check_count, constructor_options
+from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.errors import OptionError
 
 
@@ -19,22 +19,3 @@ def test_what_is_no_count(value):
     assert repr(value) in str(caught.value)
     assert isinstance(caught.value, ValueError)
     assert isinstance(caught.value, TypeError)
-
-
-class Base:
-    def __init__(self, one, *positional, two=2, **rest):
-        pass
-
-
-class Middle(Base):
-    pass
-
-
-class Derived(Middle):
-    def __init__(self, one, three, /, four, *, five=5, **rest):
-        pass
-
-
-def test_options_of_a_constructor_and_those_it_passes_on():
-    assert constructor_options(Derived) == ["five", "four", "one", "two"]
-    assert constructor_options(Middle) == ["one", "two"]

@@ -20,6 +20,7 @@ from FlagEmbedding.errors import (
 from FlagEmbedding.registry import resolution
 from FlagEmbedding.registry.mapping import RERANKERS
 
+SAID = {"use_fp16": False, "trust_remote_code": False}
 PAIRS = [("river", "stone"), ("light of the", "seven garden window " * 9)]
 
 
@@ -36,9 +37,8 @@ def classifier(tiny, tmp_path):
 
 
 @pytest.fixture
-def assigned(monkeypatch):
+def assigned(registering):
     """Return a function that registers a reranker ``acme-rerank`` for the test."""
-    monkeypatch.setattr(RERANKERS, "_assigned", {})
 
     def assign(model_class=Recording, **values):
         RERANKERS["acme-rerank"] = RerankerConfig(model_class, hub_id="acme/acme-rerank", **values)
@@ -114,17 +114,18 @@ class TestTheCatalogue:
         assigned(max_length=384, options={"truncation": "longest_first", "normalize": True})
         model = FlagAutoReranker.from_finetuned("acme-rerank")
         assert model.arguments == ("acme/acme-rerank",)
-        expected = {"use_fp16": False, "max_length": 384, "truncation": "longest_first", "normalize": True}
-        assert model.options == expected
+        expected = {"max_length": 384, "truncation": "longest_first", "normalize": True}
+        assert model.options == {**SAID, **expected}
 
     def test_what_the_catalogue_leaves_open_is_left_to_the_class(self, assigned):
         assigned()
-        assert load() == {"use_fp16": False}
+        assert load() == SAID
 
     def test_what_the_caller_says_goes_before(self, assigned):
         assigned(max_length=384, options={"truncation": "longest_first", "normalize": True})
         found = load(max_length=7, normalize=False, use_fp16=True, batch_size=3)
         assert found == {
+            "trust_remote_code": False,
             "use_fp16": True,
             "max_length": 7,
             "truncation": "longest_first",
@@ -135,7 +136,7 @@ class TestTheCatalogue:
     def test_options_of_the_hub_are_passed_on(self, assigned):
         assigned()
         hub = {"cache_dir": "/cache", "revision": "v1", "token": "secret", "local_files_only": True}
-        assert load(**hub) == {"use_fp16": False, **hub}
+        assert load(**hub) == {**SAID, **hub}
 
     def test_the_hub_is_asked_for_an_unknown_model_with_the_callers_options(self, monkeypatch):
         asked = []
@@ -151,12 +152,11 @@ class TestTheCatalogue:
 
     @pytest.mark.parametrize(
         ("registered", "wanted", "expected"),
-        [(True, None, True), (True, False, None), (False, None, None), (False, True, True)],
+        [(True, None, True), (True, False, False), (False, None, False), (False, True, True)],
     )
     def test_remote_code(self, assigned, registered, wanted, expected):
-        """Off is the class's own default, so it is not said: not every class has the option."""
         assigned(trust_remote_code=registered)
-        assert load(trust_remote_code=wanted).get("trust_remote_code") is expected
+        assert load(trust_remote_code=wanted)["trust_remote_code"] is expected
 
     def test_options_reach_a_real_class(self, assigned, classifier):
         assigned(FlagReranker, options={"truncation": "longest_first", "normalize": True}, max_length=12)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from FlagEmbedding.config import EmbedderConfig, EmbedderModelClass
+from FlagEmbedding.construction import construct
 from FlagEmbedding.errors import ModelClassError
 from FlagEmbedding.hub import HUB_OPTIONS
 from FlagEmbedding.registry.resolution import Resolution, resolve_embedder
@@ -14,8 +15,21 @@ if TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsEmbedder
 
 
+_DEFAULTS = {
+    "normalize_embeddings": True,
+    "use_fp16": True,
+    "devices": None,
+    "trust_remote_code": False,
+    "query_instruction_format": "{}{}",
+}
+
+
 class FlagAutoModel:
-    """The factory of embedders: a name goes in, the right class comes out, loaded and set up."""
+    """The factory of embedders: a name goes in, the right class comes out, loaded and set up.
+
+    Raises:
+        ModelClassError: It is called itself, and not its method :meth:`from_finetuned`.
+    """
 
     def __init__(self) -> None:
         raise ModelClassError("FlagAutoModel is a factory: call FlagAutoModel.from_finetuned(name).")
@@ -66,16 +80,20 @@ class FlagAutoModel:
             },
             {name: kwargs[name] for name in HUB_OPTIONS if name in kwargs},
         )
-        settings = {**_settings(found), **kwargs}
-        if query_instruction_for_retrieval is not None:
-            settings["query_instruction_for_retrieval"] = query_instruction_for_retrieval
-        return found.config.model_class(
-            found.source,
-            normalize_embeddings=normalize_embeddings,
-            use_fp16=use_fp16,
-            devices=devices,
-            **settings,
-        )
+        decided = {
+            "query_instruction_for_retrieval": query_instruction_for_retrieval,
+            "pooling_method": pooling_method,
+            "trust_remote_code": trust_remote_code,
+            "query_instruction_format": query_instruction_format,
+        }
+        said = {
+            "normalize_embeddings": normalize_embeddings,
+            "use_fp16": use_fp16,
+            "devices": devices,
+            **{name: value for name, value in decided.items() if value is not None},
+            **kwargs,
+        }
+        return construct(found.config.model_class, found.source, said, _settings(found), _DEFAULTS)
 
 
 def _settings(found: Resolution[EmbedderConfig]) -> dict[str, Any]:

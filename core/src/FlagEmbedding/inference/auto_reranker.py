@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from FlagEmbedding.config import RerankerConfig, RerankerModelClass
+from FlagEmbedding.construction import construct
 from FlagEmbedding.errors import ModelClassError
 from FlagEmbedding.hub import HUB_OPTIONS
 from FlagEmbedding.registry.resolution import resolve_reranker
@@ -14,8 +15,15 @@ if TYPE_CHECKING:
     from FlagEmbedding.abc.inference import AbsReranker
 
 
+_DEFAULTS = {"use_fp16": False, "trust_remote_code": False}
+
+
 class FlagAutoReranker:
-    """The factory of rerankers: a name goes in, the right class comes out, loaded and set up."""
+    """The factory of rerankers: a name goes in, the right class comes out, loaded and set up.
+
+    Raises:
+        ModelClassError: It is called itself, and not its method :meth:`from_finetuned`.
+    """
 
     def __init__(self) -> None:
         raise ModelClassError("FlagAutoReranker is a factory: call FlagAutoReranker.from_finetuned(name).")
@@ -53,11 +61,12 @@ class FlagAutoReranker:
             {"trust_remote_code": trust_remote_code},
             {name: kwargs[name] for name in HUB_OPTIONS if name in kwargs},
         )
-        settings = {**_settings(found.config), **kwargs}
-        return found.config.model_class(found.source, use_fp16=use_fp16, **settings)
+        decided = {} if trust_remote_code is None else {"trust_remote_code": trust_remote_code}
+        said = {"use_fp16": use_fp16, **decided, **kwargs}
+        return construct(found.config.model_class, found.source, said, _settings(found.config), _DEFAULTS)
 
 
 def _settings(config: RerankerConfig) -> dict[str, Any]:
     """Return what the catalogue says, as arguments of the model class; what it leaves open is left to the class."""
-    known = {"max_length": config.max_length, "trust_remote_code": config.trust_remote_code or None}
-    return {**{name: value for name, value in known.items() if value is not None}, **config.options}
+    length = {} if config.max_length is None else {"max_length": config.max_length}
+    return {"trust_remote_code": config.trust_remote_code, **length, **config.options}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from numbers import Integral
 from typing import TypeVar
 
@@ -22,15 +21,3 @@ def check_count(value: Count, name: str) -> Count:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:  # numpy's integers count too
         raise OptionError(f"{name} must be a positive number, not {value!r}.")
     return int(value)
-
-
-def constructor_options(model_class: type) -> list[str]:
-    """Return the names that the constructors of ``model_class`` and its bases take."""
-    parameters = [
-        parameter
-        for base in model_class.__mro__
-        if "__init__" in vars(base)
-        for parameter in inspect.signature(vars(base)["__init__"]).parameters.values()
-    ]
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return sorted({parameter.name for parameter in parameters if parameter.kind in kinds} - {"self"})
