@@ -14,9 +14,10 @@ import torch
 from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import save_file
 
-from FlagEmbedding import FlagAutoModel, FlagModel
-from FlagEmbedding.errors import DownloadError, FlagEmbeddingError, UnknownModelError
+from FlagEmbedding import EmbedderConfig, FlagAutoModel, FlagModel
+from FlagEmbedding.errors import DownloadError, FlagEmbeddingError, OptionError, UnknownModelError
 from FlagEmbedding.hub import fetch_model, fetch_settings
+from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -69,6 +70,28 @@ def test_whatever_the_client_passes_on(monkeypatch, error) -> None:
     assert caught.value.__cause__ is error
 
 
+@pytest.mark.parametrize(("error", "ours"), [(ConnectionError("reset"), DownloadError), (None, UnknownModelError)])
+def test_a_client_of_before_2_0(monkeypatch, error, ours) -> None:
+    """It has no error of its own for an address; what it raises is explained all the same."""
+    monkeypatch.delattr(huggingface_hub.errors, "HfUriError")
+
+    def download(*_, **__):
+        raise error or huggingface_hub.errors.HFValidationError("no such name")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(ours, match="acme/tiny"):
+        fetch_model("acme/tiny", {})
+
+
+@pytest.mark.parametrize(("name", "value"), [("cache_dir", 5), ("revision", 3), ("revision", ["main"])])
+def test_an_option_that_the_client_cannot_use_is_no_fault_of_the_network(name, value) -> None:
+    options = {name: value, "token": "secret"}
+    with pytest.raises(OptionError, match=rf"'acme/tiny' with these options \({name}=") as caught:
+        fetch_model("acme/tiny", options)
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert "secret" not in str(caught.value)
+
+
 def test_by_hub_id_detected_and_loaded_from_the_cache(cache: Path, reference) -> None:
     model = FlagAutoModel.from_finetuned("acme/tiny", cache_dir=str(cache), devices="cpu")
     texts = ["the river", "seven small words in the garden " * 8]
@@ -107,6 +130,26 @@ def test_the_layers_of_a_repository_are_fetched_and_nothing_else(monkeypatch, ch
     monkeypatch.setattr(huggingface_hub, "snapshot_download", None)  # a copy has no token, and asks for nothing
     assert b"secret" not in pickle.dumps(pickled)
     assert pickle.loads(pickle.dumps(pickled)).encode("the river").tolist() == pickled.encode("the river").tolist()
+
+
+def test_a_fork_of_a_registered_model_with_a_layer_of_its_own(cache: Path, tiny, reference, monkeypatch) -> None:
+    """The entry is found by the last part of the id, and knows nothing of the layer."""
+    (cache / "models--acme--tiny").rename(cache / "models--someone--tiny")
+    snapshot = cache / "models--someone--tiny" / "snapshots" / REVISION
+    weight = torch.randn(4, 32, generator=torch.Generator().manual_seed(1))
+    settings = {"in_features": 32, "out_features": 4, "bias": False, "activation_function": "torch.nn.Identity"}
+    (snapshot / "3_Dense").mkdir()
+    (snapshot / "3_Dense/config.json").write_text(json.dumps(settings))
+    save_file({"linear.weight": weight}, snapshot / "3_Dense/model.safetensors")
+    modules = json.loads((snapshot / "modules.json").read_text())
+    tiny.write_json(
+        snapshot / "modules.json", [*modules, {"type": "sentence_transformers.models.Dense", "path": "3_Dense"}]
+    )
+    entry = EmbedderConfig(FlagModel, "mean", hub_id="acme/tiny", max_length=16)
+    monkeypatch.setitem(AUTO_EMBEDDER_MAPPING, "tiny", entry)
+    model = FlagAutoModel.from_finetuned("someone/tiny", cache_dir=str(cache), devices="cpu")
+    wanted = reference("bert").vectors(["the river"], "mean", 16) @ weight.double().numpy().T
+    assert np.abs(model.encode(["the river"]) - wanted / np.linalg.norm(wanted)).max() <= 1e-5
 
 
 def test_a_class_by_hub_id(cache: Path, reference) -> None:

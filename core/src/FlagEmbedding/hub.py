@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from FlagEmbedding.errors import DownloadError, UnknownModelError
+from FlagEmbedding.errors import DownloadError, OptionError, UnknownModelError
 
 HUB_OPTIONS = ("cache_dir", "revision", "token", "local_files_only")
 """Options that say how the hub is asked, under the names that ``huggingface_hub`` gives them."""
@@ -58,22 +58,29 @@ def _fetch(
     # Imported here, because the client brings an HTTP library, which takes longer than listing every model.
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
-    with _explained(repository):
+    with _explained(repository, options):
         return Path(
             snapshot_download(repository, allow_patterns=list(patterns), ignore_patterns=list(unwanted), **options)
         )
 
 
 @contextlib.contextmanager
-def _explained(repository: str) -> Iterator[None]:
+def _explained(repository: str, options: Mapping[str, Any]) -> Iterator[None]:
     from huggingface_hub import errors  # noqa: PLC0415
 
+    wrong_uri = getattr(errors, "HfUriError", errors.HFValidationError)  # releases before 2.0 may not have it
     try:
         yield
-    except (errors.RepositoryNotFoundError, errors.HFValidationError, errors.HfUriError) as error:
+    except (errors.RepositoryNotFoundError, errors.HFValidationError, wrong_uri) as error:
         raise UnknownModelError(
             f"{repository!r} is neither a registered name nor a local folder, and the hub has no such repository (or "
             f"it is private or gated: run `hf auth login`)."
+        ) from error
+    except TypeError as error:
+        shown = ", ".join(f"{name}={value!r}" for name, value in options.items() if name != "token")
+        raise OptionError(
+            f"the hub cannot be asked for {repository!r} with these options ({shown}): {error}. They are a path "
+            f"(cache_dir), strings (revision, token), and True or False (local_files_only)."
         ) from error
     except Exception as error:  # the client passes on what its own libraries raise over the network and the cache
         raise DownloadError(

@@ -111,8 +111,9 @@ class TestPickledWeights:
                 return (Path.touch, (tmp_path / "was here",))
 
         folder = self.pickled(write(), {"linear.weight": Harmful()})
-        with pytest.raises(CheckpointError, match=r"2_Dense/pytorch_model\.bin of .* cannot be loaded") as caught:
+        with pytest.raises(CheckpointError, match=r"2_Dense/pytorch_model\.bin of .*holds code, which is") as caught:
             load(folder)
+        assert "weights_only" not in str(caught.value)  # torch advises to load it without the safeguard
         assert isinstance(caught.value.__cause__, pickle.UnpicklingError)
         assert not (tmp_path / "was here").exists()
 
@@ -184,6 +185,14 @@ class TestFaults:
             ({**SETTINGS, "bias": 1}, "should say true or false as bias, not 1"),
             ({**SETTINGS, "activation_function": None}, "should say a name as activation_function, not None"),
             ({**SETTINGS, "scale": 2}, "says scale=2, which is not known here"),
+            (
+                {**SETTINGS, "module_input_name": "token_embeddings"},
+                "should say 'sentence_embedding' as module_input_name, not 'token_embeddings'",
+            ),
+            (
+                {**SETTINGS, "module_output_name": "token_embeddings"},
+                "should say 'sentence_embedding' as module_output_name, not 'token_embeddings'",
+            ),
             ({}, "should say a positive number as in_features, not None"),
             ("[1]", "cannot be loaded"),
             ("{", "cannot be loaded"),
@@ -192,6 +201,18 @@ class TestFaults:
     def test_settings(self, write, settings, message):
         with pytest.raises(CheckpointError, match=rf"2_Dense/config\.json of .*{message}"):
             load(write(settings))
+
+    def test_a_normalisation_of_tokens(self, write):
+        folder = write({"module_input_name": "token_embeddings"}, name="2_Normalize")
+        with pytest.raises(CheckpointError, match=r"2_Normalize/config\.json of .*'sentence_embedding' as module_in"):
+            load(folder, ("Normalize", "2_Normalize"))
+
+    def test_the_vectors_of_texts_by_their_name(self, write):
+        names = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
+        folder = write({**SETTINGS, **names})
+        write(names, None, "3_Normalize")
+        found = load(folder, ("Dense", "2_Dense"), ("Normalize", "3_Normalize"))(ROWS)
+        assert torch.equal(found, functional.normalize(dense(ROWS), dim=-1))
 
     @pytest.mark.parametrize(
         "name",

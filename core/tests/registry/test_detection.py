@@ -440,7 +440,20 @@ class TestUsage:
     )
     def test_default_prompt(self, detect, name, options):
         prompts = {"query": "q: ", "task": "t: ", "empty": ""}
-        assert detect({self.NAME: {"prompts": prompts, "default_prompt_name": name}}).options == options
+        found = detect({self.NAME: {"prompts": prompts, "default_prompt_name": name}}).options
+        assert found == {**options, "prompts": {"task": "t: "}}
+
+    def test_prompts_that_are_no_instructions(self, detect):
+        prompts = {"query": "q: ", "document": "d: ", "passage": "p: ", "corpus": "c: ", "STS": "s: ", "none": ""}
+        assert detect({self.NAME: {"prompts": prompts}}).options == {"prompts": {"STS": "s: "}}
+
+    @pytest.mark.parametrize("said", ["dot", "euclidean", "manhattan"])
+    def test_how_vectors_are_compared(self, detect, said):
+        assert detect({self.NAME: {"similarity_fn_name": said}}).options == {"similarity_fn_name": said}
+
+    @pytest.mark.parametrize("said", ["cosine", None, "maxsim", 5, ["dot"]])
+    def test_by_cosine_unless_it_is_said(self, detect, said):
+        assert detect({self.NAME: {"similarity_fn_name": said}}).options == {}
 
     def test_a_default_prompt_that_is_none_of_the_prompts(self, detect):
         with pytest.raises(CheckpointError, match=r"default prompt 'tsk', which is none of its prompts: document, que"):

@@ -276,11 +276,13 @@ class TestErrors:
 
 
 class TestTheMappingOfRerankers:
-    def test_it_takes_configurations_of_rerankers_only(self, monkeypatch):
-        monkeypatch.setattr(RERANKERS, "_assigned", {})
+    @pytest.mark.usefixtures("registering")
+    def test_it_takes_configurations_of_rerankers_only(self):
         with pytest.raises(ConfigError) as caught:
             RERANKERS["acme-new"] = EMBED
-        assert str(caught.value) == "the reranker 'acme-new' needs RerankerConfig(...), not EmbedderConfig."
+        assert (
+            str(caught.value) == "the reranker 'acme-new' needs RerankerConfig(model_class, ...), not EmbedderConfig."
+        )
         RERANKERS["acme-new"] = RERANK
         assert resolve_reranker("acme-new").entry == "acme-new"
         assert "acme-new" not in EMBEDDERS

@@ -45,6 +45,24 @@ MEAN = {
 }
 
 
+DENSE = {
+    "modules.json": [*MEAN["modules.json"], {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}],
+}
+
+
+@pytest.fixture
+def cached(model_folder, tmp_path):
+    """``cached(hub id, files)`` puts a repository into a cache of the hub's, and gives the options that ask it."""
+
+    def written(hub_id, files):
+        repository = f"cache/models--{hub_id.replace('/', '--')}"
+        model_folder(files, f"{repository}/snapshots/{HASH}")
+        model_folder({"refs/main": HASH}, repository)
+        return {"cache_dir": str(tmp_path / "cache")}
+
+    return written
+
+
 @pytest.fixture(autouse=True)
 def registered(register, monkeypatch, tmp_path):
     """Register three models; stand in an empty folder."""
@@ -61,11 +79,31 @@ class TestSource:
             ("ACME-Embed", "acme/acme-embed"),
             ("acme/acme-embed", "acme/acme-embed"),
             ("acme/acme-embed//", "acme/acme-embed"),
-            ("someone/acme-embed", "someone/acme-embed"),
+            ("ACME/acme-embed", "ACME/acme-embed"),
         ],
     )
-    def test_a_bare_name_stands_for_the_official_hub_id_and_others_for_themselves(self, name, source):
+    def test_a_bare_name_stands_for_the_official_hub_id_and_hub_ids_for_themselves(self, name, source):
         assert resolve_embedder(name) == Resolution(source, EMBED, "acme-embed")
+
+    def test_a_fork_on_the_hub_keeps_the_layers_that_were_added(self, cached):
+        options = cached("someone/acme-embed", {**ENCODER, **DENSE})
+        found = resolve_embedder("someone/acme-embed", hub_options=options)
+        changed = EMBED.replace(options={"modules": (("Dense", "2_Dense"),)})
+        assert found == Resolution("someone/acme-embed", changed, "acme-embed")
+
+    def test_a_fork_on_the_hub_with_modules_that_cannot_be_run_is_refused(self, cached):
+        wrong = {"2_Dense/config.json": {"module_input_name": "token_embeddings"}}
+        options = cached("someone/acme-embed", {**ENCODER, **DENSE, **wrong})
+        with pytest.raises(CheckpointError, match=r"2_Dense/config\.json of 'someone/acme-embed' says module_inp"):
+            resolve_embedder("someone/acme-embed", hub_options=options)
+
+    def test_a_hub_id_that_is_registered_as_a_name_is_no_fork(self, register):
+        register(embedders={"someone/acme-embed": NOWHERE})
+        assert resolve_embedder("someone/acme-embed") == Resolution("someone/acme-embed", NOWHERE, "someone/acme-embed")
+
+    def test_a_fork_on_the_hub_is_fetched_with_the_callers_options(self, tmp_path):
+        with pytest.raises(DownloadError, match=r"^'someone/acme-embed' is not in the local cache"):
+            resolve_embedder("someone/acme-embed", hub_options={"cache_dir": str(tmp_path)})
 
     @pytest.mark.parametrize(
         "folder",
@@ -93,10 +131,8 @@ class TestSource:
         assert resolve_embedder(path).config == EMBED
 
     def test_a_fine_tune_of_a_registered_model_keeps_the_layers_that_were_added(self, model_folder, tmp_path):
-        dense = {"type": "sentence_transformers.models.Dense", "path": "2_Dense"}
-        files = {"modules.json": [*MEAN["modules.json"], dense]}
         for folder in ("acme-embed", "acme-embed/checkpoint-20"):
-            path = model_folder({**ENCODER, **files}, folder)
+            path = model_folder({**ENCODER, **DENSE}, folder)
             changed = EMBED.replace(options={"modules": (("Dense", "2_Dense"),)})
             assert resolve_embedder(path) == Resolution(str(path), changed, "acme-embed")
 
@@ -150,8 +186,9 @@ class TestRemoteCode:
         assert caplog.messages == []
 
     @pytest.mark.parametrize("name", ["someone/acme-remote", "someone/ACME-REMOTE"])
-    def test_it_is_off_for_a_fork_and_that_is_said(self, caplog, name):
-        assert resolve_embedder(name).config == REMOTE.replace(trust_remote_code=False)
+    def test_it_is_off_for_a_fork_and_that_is_said(self, caplog, name, cached):
+        options = cached(name, ENCODER)
+        assert resolve_embedder(name, hub_options=options).config == REMOTE.replace(trust_remote_code=False)
         assert caplog.messages == [
             f"{name!r} is not 'acme-remote': its own code is not run. Say trust_remote_code=True to run it."
         ]
@@ -166,8 +203,10 @@ class TestRemoteCode:
 
     @pytest.mark.parametrize("name", ["acme-remote", "someone/acme-remote", "acme-embed", "someone/acme-embed"])
     @pytest.mark.parametrize("wanted", [True, False])
-    def test_the_caller_decides(self, name, wanted):
-        assert resolve_embedder(name, overrides={"trust_remote_code": wanted}).config.trust_remote_code is wanted
+    def test_the_caller_decides(self, name, wanted, cached):
+        options = cached(name, ENCODER)
+        found = resolve_embedder(name, overrides={"trust_remote_code": wanted}, hub_options=options)
+        assert found.config.trust_remote_code is wanted
 
     @pytest.mark.parametrize(("wanted", "expected"), [(True, True), (None, False)])
     def test_the_caller_decides_for_a_folder(self, model_folder, wanted, expected):

@@ -17,7 +17,7 @@ from FlagEmbedding.engine.completeness import require_complete
 from FlagEmbedding.engine.explaining import explained
 from FlagEmbedding.engine.weights import read_weights
 from FlagEmbedding.errors import CheckpointError, OptionError
-from FlagEmbedding.model_config import Check, is_count, is_flag, is_name
+from FlagEmbedding.model_config import VECTOR, Check, is_count, is_flag, is_name
 
 # Activations that are made without arguments; what a softmax leaves to be guessed is the last dimension.
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -36,15 +36,18 @@ _MODULES = ("torch.nn", "torch.nn.modules.activation", "torch.nn.modules.linear"
 _SIZE: Check = (is_count, "a positive number")
 _FLAG: Check = (is_flag, "true or false")
 
-# By setting: its default where it may be left out, and what is valid. Detection has refused other names of vectors.
+# By setting: its default where it may be left out, and what is valid.
+_NORMALIZE: Mapping[str, tuple[object, Check]] = {
+    "module_input_name": (None, VECTOR),
+    "module_output_name": (None, VECTOR),
+}
 _DENSE: Mapping[str, tuple[object, Check]] = {
     "in_features": (None, _SIZE),
     "out_features": (None, _SIZE),
     "bias": (True, _FLAG),
     "activation_function": ("torch.nn.Tanh", (is_name, "a name")),
     "use_residual": (False, _FLAG),
-    "module_input_name": (None, (lambda _: True, "")),
-    "module_output_name": (None, (lambda _: True, "")),
+    **_NORMALIZE,
 }
 _LAYER_NORM: Mapping[str, tuple[object, Check]] = {"dimension": (None, _SIZE)}
 
@@ -141,6 +144,7 @@ def load_projection(checkpoint: Checkpoint, modules: Iterable[tuple[str, str]], 
 
 def _load(checkpoint: Checkpoint, kind: str, folder: str, width: int) -> tuple[nn.Module, int]:
     if kind == "Normalize":
+        _settings(checkpoint, folder, _NORMALIZE)
         return Normalize(), width
     if kind == "Dense":
         config = _settings(checkpoint, folder, _DENSE)

@@ -21,6 +21,9 @@ from FlagEmbedding.registry.prompts import Usage, read_usage
 
 logger = logging.getLogger(__name__)
 
+# Beside "cosine", which need not be said. What is saved of models of other kinds compares no vectors.
+_COMPARISONS = ("dot", "euclidean", "manhattan")
+
 
 def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderConfig:
     """Return the configuration that the files of a model describe.
@@ -47,6 +50,8 @@ def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderCon
         "lower_case": backbone.lower_case,
         "truncate_dim": usage.truncate_dim,
         "default_instruction": usage.default,
+        "prompts": dict(usage.named),
+        "similarity_fn_name": _similarity(usage),
     }
     return EmbedderConfig(
         model_class=wanted.get("model_class") or found.reference,
@@ -60,7 +65,7 @@ def detect_embedder(files: ModelFiles, wanted: Mapping[str, Any]) -> EmbedderCon
 
 
 def add_own_modules(files: ModelFiles, config: EmbedderConfig) -> EmbedderConfig:
-    """Return the configuration of a registered model for a folder of its name, with the layers that were added there.
+    """Return the configuration of a registered model for another of its name, with the layers that were added there.
 
     A fine-tune keeps the name, and what the card says of it; the catalogue cannot know that its author put a Dense
     after the pooling.
@@ -82,12 +87,17 @@ def _pooling(files: ModelFiles, layout: Layout | None) -> str | None:
     return read_pooling(files, layout.pooling) if layout and layout.pooling is not None else None
 
 
+def _similarity(usage: Usage) -> str | None:
+    """Return how vectors are compared, where that is not by cosine; names that are not known mean that, too."""
+    return usage.similarity if usage.similarity in _COMPARISONS else None
+
+
 def _fallback(source: str, found: ModelClass) -> str:
     logger.warning(
         "%r is not registered and its files name no pooling: assuming %s with pooling %r. "
         "Set pooling_method= (and query_instruction_for_retrieval=) if its model card says otherwise.",
         source,
-        found.reference.partition(":")[2],
+        found.path.partition(":")[2],
         str(found.pooling),
     )
     return found.pooling

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from FlagEmbedding.errors import CheckpointError
+from FlagEmbedding.model_config import VECTOR
 from FlagEmbedding.registry.files import ModelFiles
 from FlagEmbedding.sources import leads_out
 
@@ -20,8 +21,6 @@ NAME = "modules.json"
 _PROJECTIONS = ("Dense", "LayerNorm")
 _FOLLOWING = (*_PROJECTIONS, "Normalize", "Dropout")
 _KNOWN = ("Transformer", "Pooling", *_FOLLOWING)
-
-_VECTOR = "sentence_embedding"
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,10 @@ def _check_names(files: ModelFiles, folder: str) -> None:
     """Refuse a module that reads or writes anything but the vector of the text: token vectors, say."""
     name = f"{folder}/config.json"
     config = files.mapping(name) or {}
+    is_vector, vector = VECTOR
     for key in ("module_input_name", "module_output_name"):
-        if config.get(key) not in (None, _VECTOR):
+        if not is_vector(config.get(key)):
             raise CheckpointError(
-                f"{name} of {files.source!r} says {key}={config[key]!r}; supported is {_VECTOR!r}. Its vectors would "
+                f"{name} of {files.source!r} says {key}={config[key]!r}; supported is {vector}. Its vectors would "
                 f"be wrong without it: encode with sentence-transformers itself."
             )

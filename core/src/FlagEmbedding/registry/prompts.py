@@ -13,6 +13,9 @@ _NAME = "config_sentence_transformers.json"
 
 _DENSE = "SentenceTransformer"
 
+# The prompts that are the instructions of a model.
+_SAID = ("query", "document", "passage", "corpus")
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -22,6 +25,7 @@ class Usage:
         query: What goes before a query; None for nothing, as for the next two.
         passage: What goes before a passage.
         default: What goes before any other text.
+        named: Further prompts, by the names that they have.
         truncate_dim: So many leading components of a vector are kept; None for all.
         similarity: How vectors are compared; None where nothing says.
     """
@@ -29,6 +33,7 @@ class Usage:
     query: str | None
     passage: str | None
     default: str | None
+    named: Mapping[str, str]
     truncate_dim: int | None
     similarity: str | None
 
@@ -50,6 +55,7 @@ def read_usage(files: ModelFiles) -> Usage:
         # sentence-transformers 6 adds an empty "document" to files whose authors named the prompt "passage".
         passage=prompts.get("document") or prompts.get("passage") or prompts.get("corpus") or None,
         default=_default(files, settings.get("default_prompt_name"), prompts),
+        named={name: text for name, text in prompts.items() if text and name not in _SAID},
         truncate_dim=truncate_dim,
         similarity=settings.get("similarity_fn_name"),
     )

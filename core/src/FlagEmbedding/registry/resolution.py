@@ -53,14 +53,15 @@ class Resolver(Generic[C]):
         classes: The model classes of this kind.
         detect: From the files of a model that nobody registered, and what the caller decides, to a configuration.
         other: The registered models of the other kind, and the factory that loads them.
-        adapt: From the files of a folder that has a registered name, and the entry, to what is loaded.
+        adapt: From other files than the official ones that have a registered name, and the entry, to what is loaded;
+            None where an entry says all of them.
     """
 
     mapping: ModelMapping[C]
     classes: ClassTable
     detect: Callable[[ModelFiles, Mapping[str, Any]], C]
     other: tuple[ModelMapping[Any], str]
-    adapt: Callable[[ModelFiles, C], C] = lambda _, config: config
+    adapt: Callable[[ModelFiles, C], C] | None = None
 
     def __call__(
         self,
@@ -93,7 +94,8 @@ class Resolver(Generic[C]):
         if entry and model_class is None and self.mapping[entry].unsupported:
             raise UnsupportedModelError(f"{text!r} cannot be run here: {self.mapping[entry].unsupported}")
         source = self._source(text, entry, forced=model_class is not None)
-        config = self._registered(text, entry) if entry else self._detected(source, wanted, hub_options or {})
+        asked = hub_options or {}
+        config = self._registered(text, entry, source, asked) if entry else self.detect(_files(source, asked), wanted)
         wanted.setdefault("trust_remote_code", self._trusted(config, text, entry, source))
         return Resolution(source, config.replace(**wanted), entry)
 
@@ -132,13 +134,12 @@ class Resolver(Generic[C]):
         """Return the hub id that a bare registered name stands for; an ``org/name`` stands for itself."""
         return self.mapping[entry].hub_id if entry and "/" not in text else None
 
-    def _registered(self, text: str, entry: str) -> C:
+    def _registered(self, text: str, entry: str, source: str, hub_options: Mapping[str, Any]) -> C:
         config = self.mapping[entry]
-        return self.adapt(ModelFiles(text, Path(text)), config) if is_folder(text) else config
-
-    def _detected(self, source: str, wanted: Mapping[str, Any], hub_options: Mapping[str, Any]) -> C:
-        folder = Path(source) if is_folder(source) else fetch_settings(source, hub_options)
-        return self.detect(ModelFiles(source, folder), wanted)
+        own = {name.casefold() for name in (entry, config.hub_id) if name}
+        if self.adapt is None or (text.casefold() in own and not is_folder(text)):
+            return config
+        return self.adapt(_files(source, hub_options), config)
 
     def _trusted(self, config: C, text: str, entry: str | None, source: str) -> bool:
         """Remote code runs only from the official repository (or a plugin's copy), never from a folder or a fork."""
@@ -150,6 +151,10 @@ class Resolver(Generic[C]):
                 "%r is not %r: its own code is not run. Say trust_remote_code=True to run it.", source, entry
             )
         return official
+
+
+def _files(source: str, hub_options: Mapping[str, Any]) -> ModelFiles:
+    return ModelFiles(source, Path(source) if is_folder(source) else fetch_settings(source, hub_options))
 
 
 resolve_embedder: Resolver[EmbedderConfig] = Resolver(
