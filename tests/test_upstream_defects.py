@@ -239,7 +239,8 @@ def test_a_lack_of_memory_while_loading_is_passed_on(
 
 def test_there_is_one_loop_over_batches() -> None:
     planning = [path.name for path in SOURCES if re.search(r"^from .*planner import", path.read_text(), re.MULTILINE)]
-    assert planning == ["runner.py"]
+    running = [path.name for path in SOURCES if re.search(r"\._room\.plan\(", path.read_text())]
+    assert (planning, running) == (["room.py"], ["runner.py"])
 
 
 def test_nothing_has_a_finaliser() -> None:

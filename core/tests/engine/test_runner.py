@@ -9,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from FlagEmbedding.engine import runner
+from FlagEmbedding.engine import room, runner
 from FlagEmbedding.engine.forward import Hidden
 from FlagEmbedding.engine.outputs import DenseSink
 from FlagEmbedding.engine.planner import CPU_TOKENS, Budget, Plan
+from FlagEmbedding.engine.room import Room
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.errors import InputError
@@ -42,9 +43,9 @@ def token_sum(hidden):
     return hidden.states.sum(dim=1)
 
 
-def run(texts, forward, *, device="cpu", max_length=100, batch_size=256):
+def run(texts, forward, *, device="cpu", max_length=100, batch_size=256, once=0):
     sink = DenseSink(len(texts), 1)
-    engine = Engine(tokenize, forward, device)
+    engine = Engine(tokenize, forward, Room(device), once=once)
     engine.run(texts, token_sum, sink, max_length=max_length, batch_size=batch_size)
     return sink.vectors[:, 0].tolist()
 
@@ -81,6 +82,17 @@ def test_the_budget_of_tokens_is_the_devices(forward, device, sizes):
     assert [len(batch) for batch in forward.batches] == sizes
 
 
+@pytest.mark.parametrize(
+    ("once", "fit"),
+    [(0, 2), (80, 6), (99, 21)],  # 128 // 48, 128 // (100 - 80), and 128 // (100 // 16): they are read all the same
+)
+def test_what_is_computed_once_leaves_room_for_more_texts(once, fit, forward, monkeypatch):
+    monkeypatch.setattr(room, "CPU_TOKENS", 128 if once else 200)
+    monkeypatch.setattr(room, "LANE_TOKENS", 10**9)  # no lanes
+    run([f"{'a' * 96}{index:04}" for index in range(50)], forward, once=once)
+    assert len(forward.batches[0]) == fit
+
+
 def test_batch_size_is_an_upper_bound(forward):
     run(list("0123456789"), forward, batch_size=4)
     assert [len(batch) for batch in forward.batches] == [4, 4, 2]
@@ -95,7 +107,7 @@ def test_how_many_texts_were_cut_is_one_line(forward, caplog):
 
 def test_what_is_run_is_named_as_the_caller_names_it(forward, caplog, capfd):
     caplog.set_level(logging.INFO, "FlagEmbedding")
-    engine = Engine(tokenize, forward, "cpu", ("scoring", "pairs"))
+    engine = Engine(tokenize, forward, Room("cpu"), ("scoring", "pairs"))
     engine.run(["abcd", "ab"], token_sum, DenseSink(2, 1), max_length=3, batch_size=9, show_progress=True)
     assert [record.getMessage() for record in caplog.records] == ["1 of 2 different pairs were cut to 3 tokens"]
     assert "scoring: 100%" in capfd.readouterr().err
@@ -104,7 +116,7 @@ def test_what_is_run_is_named_as_the_caller_names_it(forward, caplog, capfd):
 def test_the_line_names_the_length_that_the_tokenizer_cut_to(forward, caplog):
     """It may be another one than was asked for: a class can leave room for a prompt."""
     caplog.set_level(logging.INFO, "FlagEmbedding")
-    engine = Engine(lambda texts, max_length: Tokens([[1] for _ in texts], 2, max_length - 5), forward, "cpu")
+    engine = Engine(lambda texts, max_length: Tokens([[1] for _ in texts], 2, max_length - 5), forward, Room("cpu"))
     engine.run(["a", "b"], token_sum, DenseSink(2, 1), max_length=9, batch_size=9)
     assert [record.getMessage() for record in caplog.records] == ["2 of 2 different texts were cut to 4 tokens"]
 
@@ -127,7 +139,7 @@ def test_rows_of_any_kind_are_planned_by_their_length_and_passed_on_as_they_are(
         batches.append([row.number for row in batch])
         return torch.tensor([[float(row.number)] for row in batch])
 
-    engine = Engine(lambda inputs, _: Tokens([rows[index] for index in inputs], 0, 9), forward, "cpu")
+    engine = Engine(lambda inputs, _: Tokens([rows[index] for index in inputs], 0, 9), forward, Room("cpu"))
     engine.run([0, 1, 2], lambda out: out * 10, sink, max_length=9, batch_size=2)
     assert batches == [[1, 2], [0]]
     assert sink.vectors.tolist() == [[0.0], [10.0], [20.0]]
@@ -175,7 +187,7 @@ def test_no_gradients_are_kept():
 
 
 def test_equal_texts_are_computed_once_and_counted_each(forward, capfd):
-    engine, sink = Engine(tokenize, forward, "cpu"), DenseSink(5, 1)
+    engine, sink = Engine(tokenize, forward, Room("cpu")), DenseSink(5, 1)
     texts = ["a", "b", "a", "a", "b"]
     engine.run(texts, token_sum, sink, max_length=9, batch_size=9, show_progress=True)
     assert sink.vectors[:, 0].tolist() == [97.0, 98.0, 97.0, 97.0, 98.0]
@@ -193,7 +205,7 @@ def test_a_long_corpus_is_tokenised_a_block_at_a_time(forward, monkeypatch, capl
         return tokenize(texts, max_length)
 
     texts = [f"{index}xyz"[: 2 + index % 3] for index in range(10)]
-    Engine(counting, forward, "cpu").run(texts, token_sum, sink, max_length=3, batch_size=9)
+    Engine(counting, forward, Room("cpu")).run(texts, token_sum, sink, max_length=3, batch_size=9)
     assert blocks == [texts[:4], texts[4:8], texts[8:]]
     assert sink.vectors[:, 0].tolist() == [float(sum(map(ord, text[:3]))) for text in texts]
     assert [record.getMessage() for record in caplog.records] == ["3 of 10 different texts were cut to 3 tokens"]
@@ -224,7 +236,7 @@ OUT_OF_MEMORY = [
 @pytest.mark.parametrize("error", OUT_OF_MEMORY, ids=repr)
 def test_a_batch_that_does_not_fit_is_tried_in_halves_and_later_runs_remember(error, caplog):
     forward = SmallMemory(error)
-    engine, texts = Engine(tokenize, forward, "cpu"), [chr(97 + index) * 9 for index in range(9)]
+    engine, texts = Engine(tokenize, forward, Room("cpu")), [chr(97 + index) * 9 for index in range(9)]
     for _ in range(2):
         sink = DenseSink(9, 1)
         engine.run(texts, token_sum, sink, max_length=9, batch_size=9)

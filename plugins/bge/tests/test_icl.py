@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
+import test_icl_checkpoints as icl
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from FlagEmbedding.errors import ConfigError, InputError, OptionError
 from flagembedding_bge.icl import ICLLLMEmbedder
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(f"flagembedding_bge_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-icl = _load("test_icl_checkpoints")
 
 TOLERANCE = 1e-5
 OTHERS = [{"instruct": "Find the letter.", "query": "who wrote it?", "response": "The small engine."}]
@@ -227,12 +216,12 @@ def test_on_one_device(load):
     assert differ(rows, model.encode_queries(QUERIES)) <= TOLERANCE
 
 
-def test_on_another_device(load):
-    """To torch ``cpu:0`` is the same place under another name, so the model moves there and back."""
+def test_after_a_move(load):
     model = load(examples_for_task=OTHERS)
     rows, passages = model.encode_queries(QUERIES), model.encode_corpus(PASSAGES)
-    for device in ("cpu:0", "cpu", "cpu:0"):
-        assert differ(model.encode_queries_single_device(QUERIES, device=device), rows) <= TOLERANCE
+    for _ in range(2):
+        model._place("cpu", model._to_place())
+        assert differ(model.encode_queries_single_device(QUERIES, device="cpu"), rows) <= TOLERANCE
     assert differ(model.encode_single_device(PASSAGES, device="cpu"), passages) <= TOLERANCE
     assert differ(model.encode_queries(QUERIES), rows) <= TOLERANCE
 
@@ -243,8 +232,23 @@ def test_the_keys_and_values_do_not_outlive_a_move(load):
     before = vars(model)["_query_engine"]
     model.encode_queries(QUERIES)
     assert vars(model)["_query_engine"] is before
-    model.encode_queries_single_device(QUERIES, device="cpu:0")
+    model._place("cpu", model._to_place())
+    model.encode_queries(QUERIES)
     assert vars(model)["_query_engine"] is not before
+
+
+def test_the_examples_are_computed_once(load, reference, monkeypatch):
+    model = load(examples_for_task=icl.EXAMPLES)
+    packed, tokens = model._forward.packed, []
+    body = packed.body
+    monkeypatch.setattr(packed, "body", lambda ids, *rest: tokens.append(len(ids)) or body(ids, *rest))
+    monkeypatch.setattr(packed, "_step", lambda _: 1)
+    ids = [reference("mistral").tokenizer(icl.query_text(query))["input_ids"] for query in ("xxxx", "yy", "a b")]
+    beginning = max(length for length in range(len(ids[0])) if ids[0][:length] == ids[1][:length])
+    model.encode_queries(["xxxx", "yy"])
+    model.encode_queries(["a b"])
+    behind = [len(row) - beginning for row in ids]
+    assert tokens == [beginning, behind[0] + behind[1], behind[2]]
 
 
 def test_a_query_leaves_the_engine_of_passages_alone(load):

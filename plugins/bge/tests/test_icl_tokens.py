@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
-from pathlib import Path
 
 import pytest
+import test_icl_checkpoints as icl
 import transformers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from FlagEmbedding.errors import OptionError
 from flagembedding_bge.icl_tokens import QueryTokenizer
-
-
-def _load(name):
-    spec = importlib.util.spec_from_file_location(f"flagembedding_bge_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-icl = _load("test_icl_checkpoints")
 
 PREFIX = icl.query_text("", icl.EXAMPLES, None).removesuffix("\n<response>")
 SUFFIX = "\n<response>"
@@ -125,14 +114,6 @@ def test_growth_beside_the_suffix_stays_within_the_bounds(plain):
     assert queries(["ca"], 3).rows == [[backend.token_to_id(token) for token in ("c", "al", "o")]]
     short = queries(["ca"], 2)
     assert [backend.id_to_token(index) for index in short.rows[0]] == ["c", "lo"]
-
-
-def test_what_leads(plain):
-    """Leading ids end where the special tokens that come last begin."""
-    for kind in icl.KINDS:
-        tokenizer = plain(kind)
-        ids = QueryTokenizer(tokenizer, PREFIX, SUFFIX, None).leading_ids("<instruct>i")
-        assert ids == tokenizer(PREFIX + "<instruct>i")["input_ids"][:-1]
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from FlagEmbedding.engine import pooling
 from FlagEmbedding.engine.explaining import known_tokens
+from FlagEmbedding.engine.rotary import changes_with_length
 
 
 class TokenVectors(Protocol):
@@ -89,11 +93,25 @@ class PaddedForward:
         self._model = model
         self._pad_id = pad_id
         self._device = torch.device(device)
-        self._source = str(getattr(getattr(model, "config", None), "name_or_path", ""))
+        config = getattr(model, "config", None)
+        self._source = str(getattr(config, "name_or_path", ""))
+        self._alone = threading.Lock() if config is not None and changes_with_length(config) else None
 
     def __call__(self, ids: Sequence[Sequence[int]], /) -> Hidden:
         """Return float32 states, whatever the model computes in."""
+        if self._alone is None or len(ids) == 1:
+            with self._alone or contextlib.nullcontext():
+                return self._run(ids)
+        return _joined([self([row]) for row in ids])
+
+    def _run(self, ids: Sequence[Sequence[int]]) -> Hidden:
         rows, mask = padded(ids, self._pad_id, self._device)
         with known_tokens(self._source):
             output = self._model(input_ids=rows, attention_mask=mask.long())
         return Hidden(output.last_hidden_state.float(), mask, rows)
+
+
+def _joined(rows: Sequence[Hidden]) -> Hidden:
+    """Return texts that were run one at a time as one batch."""
+    parts = zip(*((row.states[0], row.mask[0], row.ids[0]) for row in rows), strict=True)
+    return Hidden(*(pad_sequence(list(part), batch_first=True) for part in parts))

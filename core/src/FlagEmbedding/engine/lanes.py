@@ -39,7 +39,7 @@ def in_lanes(work: Callable[[Item], Result], items: Iterable[Item], count: int) 
     try:
         while True:
             for item in islice(items, count - len(running)):
-                running[_executor(count).submit(_inferring, work, item)] = item
+                running[_lanes(count).submit(_inferring, work, item)] = item
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -53,6 +53,11 @@ def _inferring(work: Callable[[Item], Result], item: Item) -> Result:
         return work(item)
 
 
+def _lanes(count: int) -> ThreadPoolExecutor:
+    with _setting_up:
+        return _executor(count)
+
+
 @functools.cache
 def _executor(count: int) -> ThreadPoolExecutor:
     """Return ``count`` threads that give torch one thread each."""
@@ -64,13 +69,36 @@ def _executor(count: int) -> ThreadPoolExecutor:
         together.wait()
 
     executor = ThreadPoolExecutor(count, "FlagEmbedding lane", initializer=start)
-    for _ in range(count):
-        executor.submit(int)
-    together.wait()
-    # What a thread sets is also what threads that come later begin with.
-    torch.set_num_threads(threads)
+    try:
+        for _ in range(count):
+            executor.submit(int)
+        together.wait()
+    except BaseException:  # the system has no thread left: those that have started wait for the others
+        together.abort()
+        executor.shutdown(wait=False)
+        raise
+    finally:
+        # What a thread sets is also what threads that come later begin with.
+        torch.set_num_threads(threads)
     return executor
 
 
-if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
-    os.register_at_fork(after_in_child=_executor.cache_clear)
+def threads() -> int:
+    """Return how many threads torch has, here and now; lanes that are being set up are waited for."""
+    with _setting_up:
+        return torch.get_num_threads()
+
+
+# While lanes are set up one thread is what torch gives to threads that ask for the first time, and they would keep it.
+_setting_up = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A child has none of its parent's threads."""
+    global _setting_up  # noqa: PLW0603 - another thread of the parent may have held it
+    _setting_up = threading.Lock()
+    _executor.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

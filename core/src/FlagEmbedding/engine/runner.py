@@ -13,8 +13,8 @@ from FlagEmbedding.engine.forward import Forward
 from FlagEmbedding.engine.lanes import in_lanes
 from FlagEmbedding.engine.memory import is_out_of_memory, release
 from FlagEmbedding.engine.outputs import Sink
-from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TOKENS, Budget, Plan
 from FlagEmbedding.engine.progress import progress_bar
+from FlagEmbedding.engine.room import Room
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.errors import InputError
 
@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 # more saves no padding worth naming.
 _BLOCK = 4096
 
+_READ_AGAIN = 16  # tokens whose keys and values are read as fast as one is computed, at a guess on the safe side
+
 _SLOW_S = 10.0  # a call that is worth a line in the log
 
 
@@ -38,22 +40,25 @@ class Engine(Generic[Input, Row, Out]):
     Args:
         tokenizer: From texts or pairs, and the tokens of one that count, to rows of token ids.
         forward: From the rows of a batch to what a head reads.
-        device: As torch spells it.
+        room: Where it computes.
         doing: What it does to what, for the progress bar.
+        once: Tokens that every row begins with and that the forward computes once, whatever the number of rows.
     """
 
     def __init__(
         self,
         tokenizer: Callable[[Sequence[Input], int], Tokens[Row]],
         forward: Forward[Row, Out],
-        device: str,
+        room: Room,
         doing: tuple[str, str] = ("encoding", "texts"),
+        *,
+        once: int = 0,
     ) -> None:
         self._tokenizer = tokenizer
         self._forward = forward
-        self._device = device
-        self._tokens = CPU_TOKENS if device == "cpu" else ACCELERATOR_TOKENS
+        self._room = room
         self._doing = doing
+        self._once = once
 
     def run(
         self,
@@ -101,10 +106,9 @@ class Engine(Generic[Input, Row, Out]):
 
     def _report_if_slow(self, count: int, seconds: float) -> None:
         if seconds > _SLOW_S:
+            doing, what = self._doing
             rate = count / seconds
-            logger.info(
-                "%s %d %s on %s: %.1f s, %.1f/s", self._doing[0], count, self._doing[1], self._device, seconds, rate
-            )
+            logger.info("%s %d %s on %s: %.1f s, %.1f/s", doing, count, what, self._room.device, seconds, rate)
 
     def _tokenized(self, inputs: Sequence[Input], block: Sequence[int], max_length: int) -> Tokens[Row]:
         tokens = self._tokenizer([inputs[index] for index in block], max_length)
@@ -120,18 +124,15 @@ class Engine(Generic[Input, Row, Out]):
         self, rows: Sequence[Row], head: Callable[[Out], Result], batch_size: int
     ) -> Iterator[tuple[list[int], Result]]:
         """Yield the result of each batch, with the indices of its rows."""
-        lengths = [len(row) for row in rows]
-        lanes = torch.get_num_threads() if self._device == "cpu" else 1
-        if sum(lengths) < lanes * LANE_TOKENS:  # not a batch for each: then all threads work on the same
-            lanes = 1
-        most = self._tokens if lanes == 1 else min(self._tokens, LANE_TOKENS)
-        plan = Plan(lengths, Budget(batch_size, most))
+        # The keys and values of what is computed once are read for each row all the same: they count a little.
+        lengths = [max(len(row) - self._once, len(row) // _READ_AGAIN) for row in rows]
+        plan, lanes = self._room.plan(lengths, batch_size)
         for batch, done in in_lanes(lambda batch: self._attempt([rows[index] for index in batch], head), plan, lanes):
             if done:
                 yield batch, done[0]
             else:
                 plan.halve(batch)
-                self._tokens = min(self._tokens, plan.budget.tokens)  # later runs need not find out again
+                self._room.shrink(plan)  # later runs need not find out again
 
     def _attempt(self, rows: Sequence[Row], head: Callable[[Out], Result]) -> tuple[Result] | None:
         """Return the result of one batch, or None when it did not fit the memory and is no single row."""
@@ -141,10 +142,9 @@ class Engine(Generic[Input, Row, Out]):
             if len(rows) == 1 or not is_out_of_memory(error):
                 raise
         # The error is gone here, and with its traceback the tensors of the attempt.
-        release(self._device)
-        logger.warning(
-            "out of memory on %s with %d %s at a time: going on with fewer", self._device, len(rows), self._doing[1]
-        )
+        device, what = self._room.device, self._doing[1]
+        release(device)
+        logger.warning("out of memory on %s with %d %s at a time: going on with fewer", device, len(rows), what)
         return None
 
 

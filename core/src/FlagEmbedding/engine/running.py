@@ -16,6 +16,7 @@ from FlagEmbedding.engine.forward import Forward, Hidden, PaddedForward, TokenVe
 from FlagEmbedding.engine.packed.attention import NotPackableError
 from FlagEmbedding.engine.packed.forward import PackedForward
 from FlagEmbedding.engine.packed.loading import pack
+from FlagEmbedding.engine.packed.prefix import Rows
 from FlagEmbedding.engine.pooling import PoolingFunction
 from FlagEmbedding.errors import OptionError
 from FlagEmbedding.references import ENGINES, load_reference
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 TextForward: TypeAlias = Forward[list[int], TokenVectors]
 """Token ids of texts in, their token vectors out."""
 
-_READ = {pooling.cls: "first", pooling.mean: "mean", pooling.last_token: "last"}
+_READ = ((pooling.cls, "first"), (pooling.mean, "mean"), (pooling.last_token, "last"))
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class PackedVectors:
     """Texts that are run when they are read, and then no further than what is read needs."""
 
     forward: PackedForward
-    rows: Sequence[Sequence[int]]
+    rows: Rows
 
     def first(self) -> Tensor:
         """Run, and return each text's first token."""
@@ -52,6 +53,26 @@ class PackedVectors:
         return self.forward(self.rows).padded()
 
 
+@dataclass(frozen=True)
+class PackedTexts:
+    """A packed forward as the engine's: token ids in, vectors that are run when they are read out.
+
+    Attributes:
+        packed: What runs.
+    """
+
+    packed: PackedForward
+
+    def __call__(self, rows: Sequence[list[int]], /) -> PackedVectors:
+        """Return what reads the texts."""
+        return PackedVectors(self.packed, rows)
+
+
+def computes_beginnings_once(forward: TextForward) -> bool:
+    """Say whether last tokens cost no more for a beginning that all texts have."""
+    return isinstance(forward, PackedTexts) and forward.packed.shares
+
+
 def fastest(model: Any, pad_id: int, device: str) -> tuple[TextForward, str, bool]:
     """Return a forward of a backbone, what it is in words, and whether it has taken the backbone over.
 
@@ -62,7 +83,7 @@ def fastest(model: Any, pad_id: int, device: str) -> tuple[TextForward, str, boo
     except NotPackableError as error:
         logger.info("%s runs in padded batches: %s", type(model).__name__, error)
         return PaddedForward(model, pad_id, device), f"padded batches ({error})", False
-    return lambda rows: PackedVectors(packed, rows), str(packed.body), True
+    return PackedTexts(packed), str(packed.body), True
 
 
 @dataclass(frozen=True)
@@ -144,8 +165,9 @@ def run_by(reference: str, backbone: Backbone) -> OtherEngine:
 
 def pooled(pool: PoolingFunction, vectors: TokenVectors) -> Tensor:
     """Return what ``pool`` makes of a batch, float32 ``[texts, width]``; the well-known ways need no rectangle."""
-    if pool in _READ:
-        read: Tensor = getattr(vectors, _READ[pool])()
-        return read
+    for known, name in _READ:
+        if pool is known:  # a pooling of the caller's need not be hashable
+            read: Tensor = getattr(vectors, name)()
+            return read
     hidden = vectors.padded()
     return pool(hidden.states, hidden.mask)

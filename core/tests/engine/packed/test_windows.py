@@ -46,13 +46,15 @@ def test_which_texts_a_window_reaches_over():
 
 
 @pytest.mark.parametrize("window", [Window(3, 0), Window(2, 5), CAUSAL, FULL])
-@pytest.mark.parametrize("length", [1, 6, 7, 8, 29])
-def test_blocks_cover_what_is_seen_and_touch_little_else(window, length, monkeypatch):
+@pytest.mark.parametrize(("first", "length"), [(0, 1), (0, 6), (0, 7), (0, 8), (0, 29), (5, 29), (9, 10)])
+def test_blocks_cover_what_is_seen_and_touch_little_else(window, first, length, monkeypatch):
     monkeypatch.setattr("FlagEmbedding.engine.packed.windows._BLOCK", 7)
     seen = torch.zeros(length, length, dtype=torch.bool)
-    for queries, keys in window.blocks(length):
+    for queries, keys in window.blocks(first, length):
         mask = window.mask(queries, keys, seen.device)
         seen[queries, keys] = True if mask is None else mask
         assert keys.stop - keys.start <= 7 + min(window.left, length) + min(window.right, length)
     distance = torch.arange(length).unsqueeze(1) - torch.arange(length)
-    assert torch.equal(seen, (distance <= window.left) & (-distance <= window.right))
+    expected = (distance <= window.left) & (-distance <= window.right)
+    assert torch.equal(seen[first:], expected[first:])
+    assert not seen[:first].any()

@@ -10,11 +10,11 @@ from FlagEmbedding.abc.inference.instructions import with_instruction
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.pooling import PoolingFunction
 from FlagEmbedding.engine.runner import Engine
+from FlagEmbedding.engine.running import computes_beginnings_once
 from FlagEmbedding.errors import OptionError
 from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
 from FlagEmbedding.inference.embedder.dense import TextEngine
 from flagembedding_bge.icl_examples import Examples, check_examples_format, few_shot_prefix
-from flagembedding_bge.icl_prefix import PrefixForward
 from flagembedding_bge.icl_tokens import QueryTokenizer
 
 
@@ -42,7 +42,6 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
         ConfigError: A format has not as many ``{}`` as it must.
     """
 
-    packs = False  # queries run after the keys and values of their examples
     set_up_anew = (*BaseLLMEmbedder.set_up_anew, "_query_engine")
 
     def __init__(
@@ -96,10 +95,14 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
         )
 
     def set_examples(self, examples_for_task: Examples | None = None) -> None:
-        """Put these examples before every query from now on; None or an empty list: none.
+        """Put these examples before every query from now on.
+
+        Args:
+            examples_for_task: As for the constructor; None or an empty list: none.
 
         Raises:
             OptionError: An example is not as it must be. The examples stay as they were.
+            InputError: A text of one is no valid Unicode. Likewise.
         """
         self.prefix = few_shot_prefix(
             examples_for_task, self.examples_instruction_format, self.query_instruction_for_retrieval
@@ -109,7 +112,20 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
 
     @staticmethod
     def get_detailed_example(instruction_format: str, instruction: str, query: str, response: str) -> str:
-        """Return one example through ``instruction_format``."""
+        """Return one example as it is put before a query.
+
+        Args:
+            instruction_format: Three ``{}``: instruction, query, response.
+            instruction: What the task is.
+            query: A query of the task.
+            response: What answers it.
+
+        Returns:
+            The three through the format.
+
+        Raises:
+            ConfigError: The format has not three ``{}``.
+        """
         return check_examples_format(instruction_format).format(instruction, query, response)
 
     def encode_queries(
@@ -122,12 +138,28 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
     ) -> Any:
         """Encode queries: after the examples, with the instruction where there is one, before the suffix.
 
-        Arguments, result and errors are those of :meth:`encode`; ``max_length`` defaults to ``query_max_length``.
+        The result and the errors are those of :meth:`encode`.
+
+        Args:
+            queries: One query, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
+            max_length: Tokens of a query that count, with its instruction, the suffix and the special tokens, without
+                the examples (``query_max_length``).
+            convert_to_numpy: numpy, or else torch.
+            **kwargs: As for :meth:`encode`.
         """
         return super().encode_queries(queries, batch_size, max_length, convert_to_numpy, as_query=True, **kwargs)
 
     def encode_queries_single_device(self, queries: list[str], *args: Any, **kwargs: Any) -> Any:
-        """Encode queries on one device; the further arguments are those of :meth:`encode_single_device`."""
+        """Encode queries on one device.
+
+        The result and the errors are those of :meth:`encode_single_device`.
+
+        Args:
+            queries: Queries without instruction, which is put before them here.
+            *args: As for :meth:`encode_single_device`.
+            **kwargs: As for :meth:`encode_single_device`.
+        """
         texts = with_instruction(queries, self.query_instruction_for_retrieval, self.query_instruction_format)
         return self.encode_single_device(texts, *args, as_query=True, **kwargs)
 
@@ -142,8 +174,16 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
     ) -> Any:
         """Encode ready-made texts on one device, as passages or, with ``as_query=True``, as queries.
 
-        The other arguments, the result and the errors are those of
+        The result and the errors are those of
         :meth:`~FlagEmbedding.inference.embedder.dense.DenseEmbedder.encode_single_device`.
+
+        Args:
+            sentences: The texts, instruction included; the examples and the suffix are put around them here.
+            batch_size: At most so many texts in one forward.
+            max_length: Tokens of a text that count; never more than the model has positions for.
+            convert_to_numpy: numpy, or else torch.
+            device: As torch spells it; the model moves there if it is elsewhere.
+            **kwargs: ``as_query``, and what the base class takes.
         """
         engine_on = self._query_engine_on if kwargs.pop("as_query", False) else self._engine_on
         engine = engine_on(device or self.target_devices[0])
@@ -161,7 +201,5 @@ class ICLLLMEmbedder(BaseLLMEmbedder):
 
     def _new_query_engine(self) -> TextEngine:
         tokenizer = QueryTokenizer(self._own_tokenizer, self.prefix, self.suffix, self._limit)
-        # What all queries begin with: the examples, and the instruction too where it is the same.
-        head = with_instruction([""], self.query_instruction_for_retrieval, self.query_instruction_format)[0]
-        shared = tokenizer.leading_ids(head) if self.prefix else []
-        return Engine(tokenizer, PrefixForward(self._network, self._pad_id, self._device, shared), self._device)
+        once = tokenizer.prefix_tokens if computes_beginnings_once(self._forward) else 0
+        return Engine(tokenizer, self._forward, self._room, once=once)

@@ -21,6 +21,9 @@ class QueryTokenizer(TextTokenizer):
         prefix: Comes before every query.
         suffix: Comes after every query.
         limit: Tokens that the model has positions for; None when nothing limits it.
+
+    Attributes:
+        prefix_tokens: Tokens of the prefix.
     """
 
     def __init__(self, tokenizer: Any, prefix: str, suffix: str, limit: int | None) -> None:
@@ -28,16 +31,8 @@ class QueryTokenizer(TextTokenizer):
         self._prefix = prefix
         self._suffix = suffix
         self._limit = limit
-        self._prefix_tokens = self._count(prefix)
+        self.prefix_tokens = self._count(prefix)
         self._overhead: int = self._special + self._count(suffix)
-
-    def leading_ids(self, text: str) -> list[int]:
-        """Return the ids of ``prefix + text`` with the special tokens before it and without those after it."""
-        encoding = self._backend.encode(self._prefix + text)
-        special: list[int] = encoding.special_tokens_mask
-        after = special[::-1].index(0) if 0 in special else 0
-        ids: list[int] = encoding.ids
-        return ids[: len(ids) - after]
 
     def __call__(self, texts: Sequence[str], max_length: int) -> Tokens[list[int]]:
         """Tokenise queries, each cut to what of ``max_length`` the special tokens and the suffix leave to it.
@@ -52,7 +47,7 @@ class QueryTokenizer(TextTokenizer):
         Raises:
             OptionError: There is no room for a token of the query.
         """
-        total = self._prefix_tokens + max_length
+        total = self.prefix_tokens + max_length
         total = total if self._limit is None else min(total, self._limit)
         room = self._room(total, max_length)
         alone = self._backend.encode_batch(list(texts), add_special_tokens=False)
@@ -62,12 +57,12 @@ class QueryTokenizer(TextTokenizer):
         return Tokens(ids, sum(short != text for short, text in zip(kept, texts, strict=True)), max_length)
 
     def _room(self, total: int, max_length: int) -> int:
-        room = total - self._prefix_tokens - self._overhead
+        room = total - self.prefix_tokens - self._overhead
         if room < 1:
             raise OptionError(
                 f"no room is left for the query: max_length={max_length} also holds the suffix and special tokens "
                 f"({self._overhead}), and the model has {'any number of' if self._limit is None else self._limit} "
-                f"positions, of which the examples take {self._prefix_tokens}. Raise max_length, or give fewer or "
+                f"positions, of which the examples take {self.prefix_tokens}. Raise max_length, or give fewer or "
                 f"shorter examples."
             )
         return room

@@ -14,19 +14,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.forward import PaddedForward
 from FlagEmbedding.engine.runner import Engine
-from FlagEmbedding.errors import CheckpointError, NotFiniteError, OptionError
+from FlagEmbedding.errors import CheckpointError, OptionError
 from FlagEmbedding.inference.embedder.decoder_only.base import BaseLLMEmbedder
 from FlagEmbedding.inference.embedder.dense import TextEngine
 from FlagEmbedding.spelling import did_you_mean
-
-_SHOWN = 5  # texts that a message names
 
 
 class PseudoMoELLMEmbedder(BaseLLMEmbedder):
@@ -121,10 +118,8 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
         domain = self._domain_of_call(kwargs)
         self._engine_on(device or self.target_devices[0])  # moves the model, if it is elsewhere
         forward = PaddedForward(self._routed(domain), self._pad_id, self._device)
-        engine: TextEngine = Engine(self._tokenizer, forward, self._device)
-        vectors = self._encode_on(engine, sentences, batch_size, max_length, True, kwargs)
-        self._check_finite(vectors)
-        return vectors if convert_to_numpy else torch.from_numpy(vectors)
+        engine: TextEngine = Engine(self._tokenizer, forward, self._room)
+        return self._encode_on(engine, sentences, batch_size, max_length, convert_to_numpy, kwargs)
 
     def _load_config(self, checkpoint: Checkpoint) -> Any:
         """Refuse code that may not run: transformers would take its own class for the type, and route nothing."""
@@ -181,17 +176,6 @@ class PseudoMoELLMEmbedder(BaseLLMEmbedder):
             with _explained(domain):
                 model.set_domain(domain)
             self._state_is_set = True
-
-    def _check_finite(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> None:
-        faulty = np.flatnonzero(~np.isfinite(vectors).all(axis=1)).tolist()
-        if faulty:
-            more = ", ..." if len(faulty) > _SHOWN else ""
-            raise NotFiniteError(
-                f"{len(faulty)} of {len(vectors)} vectors hold NaN or infinity (texts "
-                f"{', '.join(map(str, faulty[:_SHOWN]))}{more}), computed in {self._network.dtype}. Load the "
-                f"model with use_bf16=True, or with use_fp16=False and use_bf16=False; if that does not help, its "
-                f"weights are damaged."
-            )
 
 
 class _Routed(torch.nn.Module):

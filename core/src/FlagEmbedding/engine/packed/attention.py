@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+import inspect
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -11,6 +13,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from FlagEmbedding.engine.packed.layout import Group, Layout
 from FlagEmbedding.engine.packed.windows import FULL, Window
 
+Before: TypeAlias = tuple[Tensor, Tensor]
+"""Keys and values ``[tokens, key heads, width]`` that come before those of every text."""
+
+_AMPERE = (8, 0)  # the first generation that the kernel is written for
 _VARLEN_WIDTH = 256  # of a head, at most: the kernel's own limit
 
 
@@ -28,15 +34,17 @@ def attend(
     scaling: float | None = None,
     softcap: float | None = None,
     bias: Tensor | None = None,
+    before: Before | None = None,
 ) -> Tensor:
     """Return ``[tokens, heads, width]`` of a query, a key and a value of that shape; keys may have fewer heads.
 
-    ``bias`` is added to the scores, ``[1, heads, longest, longest]``; it goes with no window and no softcap.
+    ``bias`` is added to the scores, ``[1, heads, longest, longest]``; it goes with no window and no softcap. ``before``
+    are the keys and values of what every text goes on from, as the layout has it.
     """
     if bias is None and _fits_varlen(query, softcap):
-        return _varlen(query, key, value, layout, window, scaling)
+        return _varlen(query, key, value, layout, window, scaling, before)
     rule = _Rule(window, scaling, softcap, bias)
-    parts = [_attend_group(query, key, value, group, rule) for group in layout.groups]
+    parts = [_attend_group(query, key, value, group, rule, before) for group in layout.groups]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
@@ -76,11 +84,14 @@ class _Rule(NamedTuple):
     bias: Tensor | None
 
 
-def _attend_group(query: Tensor, key: Tensor, value: Tensor, group: Group, rule: _Rule) -> Tensor:
+def _attend_group(
+    query: Tensor, key: Tensor, value: Tensor, group: Group, rule: _Rule, before: Before | None
+) -> Tensor:
     """Return ``[the group's tokens, heads, width]``."""
-    query, key, value = (group.of(tensor).transpose(1, 2) for tensor in (query, key, value))
+    query = group.of(query).transpose(1, 2)
+    key, value = (tensor.transpose(1, 2) for tensor in _behind(before, key, value, group))
     whole, causal = rule.window.covers(group.length), rule.window.is_causal(group.length)
-    if rule.softcap is None and (whole or causal):
+    if rule.softcap is None and before is None and (whole or causal):
         bias = None if rule.bias is None else rule.bias[:, :, : group.length, : group.length]
         mixed = _sdpa(query, key, value, rule.scaling, bias, is_causal=not whole)
     else:
@@ -88,12 +99,25 @@ def _attend_group(query: Tensor, key: Tensor, value: Tensor, group: Group, rule:
     return mixed.transpose(1, 2).flatten(0, 1)
 
 
+def _behind(before: Before | None, key: Tensor, value: Tensor, group: Group) -> tuple[Tensor, Tensor]:
+    """Return a group's keys and values ``[texts, length, heads, width]``, behind what comes before."""
+    keys, values = group.of(key), group.of(value)
+    if before is None:
+        return keys, values
+    again = [tensor.expand(group.texts, *tensor.shape) for tensor in before]
+    return torch.cat([again[0], keys], dim=1), torch.cat([again[1], values], dim=1)
+
+
 def _attend_blocks(query: Tensor, key: Tensor, value: Tensor, rule: _Rule) -> Tensor:
-    """Attend as the window says, a block of queries at a time; all tensors ``[texts, heads, length, width]``."""
-    parts = []
-    for rows, columns in rule.window.blocks(query.shape[2]):
+    """Attend as the window says, a block of queries at a time; all tensors ``[texts, heads, length, width]``.
+
+    Where there are more keys than queries, the queries are the last of them.
+    """
+    parts, first = [], key.shape[2] - query.shape[2]
+    for rows, columns in rule.window.blocks(first, key.shape[2]):
         mask = rule.window.mask(rows, columns, query.device)
-        queries, keys, values = query[:, :, rows], key[:, :, columns], value[:, :, columns]
+        queries = query[:, :, rows.start - first : rows.stop - first]
+        keys, values = key[:, :, columns], value[:, :, columns]
         if rule.softcap is None:
             parts.append(_sdpa(queries, keys, values, rule.scaling, mask))
         else:
@@ -129,24 +153,51 @@ def _capped(
 
 def _fits_varlen(query: Tensor, softcap: float | None) -> bool:
     half = query.dtype in (torch.float16, torch.bfloat16)
-    return query.is_cuda and half and softcap is None and query.shape[-1] <= _VARLEN_WIDTH
+    fits = query.is_cuda and half and softcap is None and query.shape[-1] <= _VARLEN_WIDTH
+    return fits and _has_varlen(query.device)
 
 
-def _varlen(query: Tensor, key: Tensor, value: Tensor, layout: Layout, window: Window, scaling: float | None) -> Tensor:
-    """All texts in one kernel, whatever their lengths; -1 stands for a side without a limit."""
+@functools.cache
+def _has_varlen(device: torch.device) -> bool:
+    """Say whether torch has the kernel, with windows and grouped heads, and whether it runs on this card."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn  # noqa: PLC0415 -- see below
+    except ImportError:  # torch before 2.10
+        return False
+    known = inspect.signature(varlen_attn).parameters
+    return {"window_size", "enable_gqa"} <= known.keys() and torch.cuda.get_device_capability(device) >= _AMPERE
+
+
+def _varlen(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    layout: Layout,
+    window: Window,
+    scaling: float | None,
+    before: Before | None = None,
+) -> Tensor:
+    """All texts in one kernel, whatever their lengths; -1 stands for a side without a limit.
+
+    Where a text has more keys than queries, the kernel takes the queries for the last of them, too.
+    """
     # Here, because it brings torch's compiler with it: a second that nobody without a GPU should wait.
     from torch.nn.attention import varlen  # noqa: PLC0415
 
-    sides = tuple(-1 if size >= layout.longest - 1 and size > 0 else size for size in (window.left, window.right))
+    longest = layout.before + layout.longest
+    sides = tuple(-1 if size >= longest - 1 and size > 0 else size for size in (window.left, window.right))
+    if before is not None:
+        pairs = [_behind(before, key, value, group) for group in layout.groups]
+        key, value = (torch.cat([tensor.flatten(0, 1) for tensor in each]) for each in zip(*pairs, strict=True))
     query, key, value = (tensor.contiguous() for tensor in (query, key, value))
     mixed = varlen.varlen_attn(
         query,
         key,
         value,
         layout.offsets,
-        layout.offsets,
+        layout.key_offsets,
         layout.longest,
-        layout.longest,
+        longest,
         scale=scaling,
         window_size=(sides[0], sides[1]),
         enable_gqa=query.shape[1] != key.shape[1],

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from FlagEmbedding.engine.explaining import known_tokens
 from FlagEmbedding.engine.packed.layout import Layout, Wanted
+from FlagEmbedding.engine.packed.prefix import Ids, Layers, Prefix, Prefixes, Rows
 from FlagEmbedding.engine.packed.states import PackedStates
-
-Rows: TypeAlias = Sequence[Sequence[int]]
 
 
 class Body(Protocol):
@@ -51,7 +50,13 @@ class PackedForward:
         positions: How its positions count.
         device: Where it is.
         step: See :class:`Layout`; how many tokens, given how many there are.
+
+    Attributes:
+        shares: Whether last tokens are computed from what the texts of a batch begin with, once for all of them; only a
+            causal model can.
     """
+
+    shares = False
 
     def __init__(
         self, body: Body, positions: Positions, device: str = "cpu", step: Callable[[int], int] = lambda _: 1
@@ -60,6 +65,7 @@ class PackedForward:
         self._positions = positions
         self._device = torch.device(device)
         self._step = step
+        self._prefixes = Prefixes(self._keys_and_values)
 
     def __call__(self, rows: Rows, types: Rows | None = None) -> PackedStates:
         """Return the vectors of all tokens."""
@@ -77,16 +83,31 @@ class PackedForward:
 
     def last(self, rows: Rows, types: Rows | None = None) -> Tensor:
         """Return float32 ``[texts, width]``: each text's last token; the last layer computes no other."""
-        layout, _, states = self._run(rows, types, "last")
+        prefix = self._prefixes.before(rows) if self.shares and types is None else None
+        if prefix is not None:
+            rows = [row[len(prefix) :] for row in rows]
+        layout, _, states = self._run(rows, types, "last", prefix)
         return layout.restore(states.float())
 
-    def _run(self, rows: Rows, types: Rows | None, wanted: Wanted) -> tuple[Layout, Tensor, Tensor]:
-        lengths = list(map(len, rows))
-        layout = Layout(lengths, self._device, self._step(sum(lengths)))
+    def _run(
+        self, rows: Rows, types: Rows | None, wanted: Wanted, prefix: Prefix | None = None
+    ) -> tuple[Layout, Tensor, Tensor]:
+        layout = self._layout(rows, prefix)
         ids = layout.pack(rows)
         kinds = layout.pack(types) if types is not None else None
         with known_tokens(self._positions.source):
             return layout, ids, self.body(ids, self._positions(rows, layout), kinds, layout, wanted)
+
+    def _layout(self, rows: Rows, prefix: Prefix | None = None) -> Layout:
+        lengths = list(map(len, rows))
+        return Layout(lengths, self._device, self._step(sum(lengths)), prefix)
+
+    def _keys_and_values(self, ids: Ids) -> Layers:
+        layout = self._layout([ids])
+        layout.kept = {}
+        with known_tokens(self._positions.source):
+            self.body(layout.pack([ids]), self._positions([ids], layout), None, layout, "last")
+        return layout.kept
 
 
 class Positions:

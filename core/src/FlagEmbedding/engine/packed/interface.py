@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from FlagEmbedding.engine.packed.attention import NotPackableError, attend
+from FlagEmbedding.engine.packed.attention import Before, NotPackableError, attend
 from FlagEmbedding.engine.packed.layout import Layout
 from FlagEmbedding.engine.packed.patterns import Pattern, VisibleFunction
 from FlagEmbedding.engine.packed.windows import CAUSAL, FULL, Window
@@ -61,7 +61,21 @@ def packed_attention(
         raise NotPackableError(f"{type(module).__name__} uses {', '.join(refused)}")
     window = _window(module, attention_mask, layout, options.get("sliding_window"))
     query, key, value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
-    return attend(query, key, value, layout, window, scaling=scaling, softcap=softcap).unsqueeze(0), None
+    before = _before(module, key, value, layout, window)
+    mixed = attend(query, key, value, layout, window, scaling=scaling, softcap=softcap, before=before)
+    return mixed.unsqueeze(0), None
+
+
+def _before(module: Any, key: Tensor, value: Tensor, layout: Layout, window: Window) -> Before | None:
+    """Keep this layer's keys and values where that is asked for; return those that the texts go on from, if any."""
+    if layout.kept is None and layout.prefix is None:
+        return None
+    layer: int | None = getattr(module, "layer_idx", None)
+    if layer is None or window.right:
+        raise NotPackableError(f"{type(module).__name__} sees what comes behind, or has no number: nothing is shared")
+    if layout.kept is not None:
+        layout.kept[layer] = key, value
+    return None if layout.prefix is None else layout.prefix.of(layer)
 
 
 def _pattern(*, mask_function: VisibleFunction, **_: Any) -> Pattern:
@@ -70,7 +84,7 @@ def _pattern(*, mask_function: VisibleFunction, **_: Any) -> Pattern:
 
 def _window(module: Any, pattern: Any, layout: Layout, sliding: int | None) -> Window:
     if isinstance(pattern, Pattern):
-        return pattern.window(layout.longest)
+        return pattern.window(layout.before + layout.longest)
     if pattern is not None:
         raise NotPackableError(f"{type(module).__name__} makes its own mask")
     if sliding is not None:

@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from FlagEmbedding.engine.packed.prefix import Prefix
+
 Wanted: TypeAlias = Literal["all", "first", "last"]
 """The tokens of each text that somebody reads."""
 
@@ -41,27 +43,34 @@ class Layout:
     Args:
         lengths: The tokens of each text, at least one, in the caller's order.
         device: Where the model computes.
-
         step: The forward has a multiple of so many tokens: a filler, which is a text that nobody reads, makes it up.
             oneDNN prepares its kernels anew for each number of rows, which takes longer than some rows too many.
+        prefix: What every text goes on from; ``lengths`` count what comes behind it.
 
     Attributes:
         order: The caller's position of each packed text; longest first, as the planner sends them.
         real_groups: The groups of the caller's texts.
         groups: These, and the filler's where there is one.
+        kept: Where the attention puts each layer's keys and values, if somebody is to go on from them.
     """
 
-    def __init__(self, lengths: Sequence[int], device: torch.device, step: int = 1) -> None:
+    kept: dict[int, tuple[Tensor, Tensor]] | None = None
+
+    def __init__(
+        self, lengths: Sequence[int], device: torch.device, step: int = 1, prefix: Prefix | None = None
+    ) -> None:
         self.order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
         self.lengths = [lengths[index] for index in self.order]
         self.device = device
+        self.prefix = prefix
+        self.before = 0 if prefix is None else len(prefix)
         self.real_groups = list(_groups(self.lengths))
         self.filler = -self.tokens % step
         self.groups = [*self.real_groups, *([Group(self.tokens, 1, self.filler)] if self.filler else [])]
 
     @property
     def longest(self) -> int:
-        """The tokens of the longest text."""
+        """The tokens of the longest text, without the prefix."""
         return max(self.lengths[0], self.filler)
 
     @property
@@ -74,6 +83,11 @@ class Layout:
         """int32 ``[texts + 1]``: where each text begins, and the end; the form that varlen kernels take."""
         lengths = [0, *self.lengths, *([self.filler] if self.filler else [])]
         return torch.tensor(list(accumulate(lengths)), dtype=torch.int32, device=self.device)
+
+    @cached_property
+    def key_offsets(self) -> Tensor:
+        """int32 ``[texts + 1]``: as ``offsets``, of the keys, where each text has the prefix before it."""
+        return self.offsets + self.before * torch.arange(len(self.offsets), dtype=torch.int32, device=self.device)
 
     @cached_property
     def first(self) -> Tensor:
@@ -97,6 +111,7 @@ class Layout:
 
     def positions(self, start: int = 0) -> Tensor:
         """Return int64 ``[tokens]``: each token's position in its text, counted from ``start``."""
+        start += self.before
         numbers = torch.arange(start, start + self.longest, device=self.device)
         parts = [numbers[: group.length].repeat(group.texts) for group in self.groups]
         return torch.cat(parts) if len(parts) > 1 else parts[0]

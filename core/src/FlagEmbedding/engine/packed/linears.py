@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from statistics import geometric_mean
@@ -13,6 +14,10 @@ from torch.nn import functional
 
 Activation: TypeAlias = Literal["none", "gelu"]
 """What follows the product; ``gelu`` is the exact one, with erf."""
+
+# oneDNN keeps a kernel for each number of rows, a thousand of them by default; beside all lengths of queries they took
+# 270 MB in MiniLM. It reads this when it first makes one; what the program has set counts.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
 
 _GIVEN_ROWS = (16, 512)  # a query, and a batch: the sizes that a probe tries
 _PROBE_FLOPS = 500_000_000  # of one probed product; some milliseconds

@@ -50,10 +50,12 @@ def _stock(model: Any, positions: Positions, device: str, wanted: Sequence[Tenso
 
     before = model.config._attn_implementation  # noqa: SLF001 -- it has no public name
     try:
-        return probe.check(lambda: _forward(StockBody(model), positions, device), model, wanted)
+        forward = probe.check(lambda: _forward(StockBody(model), positions, device), model, wanted)
     except NotPackableError:
         restore(model, before)
         raise
+    forward.shares = positions.padding is None and probe.goes_on_from_a_prefix(forward, model)
+    return forward
 
 
 def _forward(body: Body, positions: Positions, device: str) -> PackedForward:

@@ -18,6 +18,7 @@ from FlagEmbedding.engine.packed.modules import (
     unwrap_last_mlp,
     wrap_last_mlp,
 )
+from FlagEmbedding.engine.rotary import changes_with_length
 
 
 class StockBody:
@@ -33,6 +34,8 @@ class StockBody:
     def __init__(self, model: Any) -> None:
         if not getattr(model, "_supports_attention_backend", False):
             raise NotPackableError(f"the attention of {type(model).__name__} is outside transformers' interface")
+        if changes_with_length(model.config):
+            raise NotPackableError("its rotary positions change with the longest text")
         interface.register()
         model.set_attn_implementation(interface.NAME)
         self._model = model

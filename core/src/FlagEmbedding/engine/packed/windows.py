@@ -30,9 +30,9 @@ class Window:
         """Whether every token of such a text sees itself, all before it, and nothing else."""
         return self.left >= length - 1 and self.right == 0
 
-    def blocks(self, length: int) -> Iterator[tuple[slice, slice]]:
-        """Yield slices of queries, and of the keys that some of them see."""
-        for start in range(0, length, _BLOCK):
+    def blocks(self, first: int, length: int) -> Iterator[tuple[slice, slice]]:
+        """Yield slices of the queries from ``first`` on, and of the keys that some of them see."""
+        for start in range(first, length, _BLOCK):
             stop = min(start + _BLOCK, length)
             yield slice(start, stop), slice(max(0, start - self.left), min(length, stop + self.right))
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from FlagEmbedding.abc.inference import AbsEmbedder
-from FlagEmbedding.abc.inference.embedder import Texts
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.engine.forward import TokenVectors
 from FlagEmbedding.engine.outputs import DenseSink, check_finite
@@ -107,23 +106,6 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         """Length of the vectors, before any truncation."""
         return self._projection.dimension
 
-    def encode(
-        self,
-        sentences: Texts,
-        batch_size: int | None = None,
-        max_length: int | None = None,
-        convert_to_numpy: bool | None = None,
-        instruction: str | None = None,
-        instruction_format: str | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Encode texts as they are, or with an instruction: the one given here, else ``default_instruction``.
-
-        Arguments and result are those of :meth:`~FlagEmbedding.abc.inference.AbsEmbedder.encode`; ``""`` means none.
-        """
-        said = self.default_instruction if instruction is None else instruction
-        return super().encode(sentences, batch_size, max_length, convert_to_numpy, said, instruction_format, **kwargs)
-
     def encode_single_device(
         self,
         sentences: list[str],
@@ -193,6 +175,9 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
         vectors = self._projection(rows)[:, :width]
         return torch.nn.functional.normalize(vectors, dim=-1) if self.normalize_embeddings else vectors
 
+    def _longest_passage(self) -> int:
+        return self._token_limit(self.passage_max_length)
+
     def _check_dimension(self, truncate_dim: int | None) -> int:
         wanted = self.dimension if truncate_dim is None else check_count(truncate_dim, "truncate_dim")
         if wanted > self.dimension:
@@ -206,4 +191,5 @@ class DenseEmbedder(LoadedModel, AbsEmbedder):
     def _set_up(self, network: Any) -> None:
         given = self._config.get_text_config().hidden_size * vectors_behind_one_another(self._pool)
         self._projection = load_projection(self._checkpoint, self.modules, given).to(self._device)
-        self._engine: TextEngine = Engine(self._tokenizer, self._fastest(network), self._device)
+        self._forward = self._fastest(network)
+        self._engine: TextEngine = Engine(self._tokenizer, self._forward, self._room)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from FlagEmbedding.engine.pairs import Pair
 from FlagEmbedding.engine.runner import Engine
 from FlagEmbedding.engine.tokenizing import Tokens
 from FlagEmbedding.inference.loaded import LoadedModel
+from FlagEmbedding.sources import is_file
 from FlagEmbedding.spelling import reject_unknown_options
 
 _PROGRESS_OPTIONS = ("show_progress", "show_progress_bar")
@@ -50,7 +51,7 @@ class Scoring:
 class PairReranker(LoadedModel, AbsReranker):
     """Scores pairs with a transformers model.
 
-    A class says in :meth:`_scoring` how pairs become rows of ids and rows become scores; loading, options, batches and
+    A class says in ``_scoring`` how pairs become rows of ids and rows become scores; loading, options, batches and
     the sigmoid are here.
 
     Args:
@@ -125,9 +126,7 @@ class PairReranker(LoadedModel, AbsReranker):
         scoring = self._scoring(query_length, **kwargs)
         pairs = [(query, passage) for query, passage in sentence_pairs]  # programs call this with lists of lists too
         sink = ScoreSink(len(pairs), scoring.lists or 1)
-        engine: Engine[Pair, PairIds, Any] = Engine(
-            scoring.tokenize, scoring.forward, self._device, ("scoring", "pairs")
-        )
+        engine: Engine[Pair, PairIds, Any] = Engine(scoring.tokenize, scoring.forward, self._room, ("scoring", "pairs"))
         engine.run(
             pairs,
             scoring.head,
@@ -149,6 +148,18 @@ class PairReranker(LoadedModel, AbsReranker):
             *args: None; a class takes its options by keyword.
             **kwargs: The options of the class; their names are read from the signature.
         """
+
+    def _activation_path(self) -> str | None:
+        config, files = self._config, self._checkpoint
+        own = getattr(config, "sentence_transformers", None)
+        modular = is_file(files.folder / "modules.json")
+        saved = files.settings("config_sentence_transformers.json") if modular else {}
+        named = (
+            saved.get("activation_fn"),  # version 5 and later
+            own.get("activation_fn") if isinstance(own, Mapping) else None,
+            getattr(config, "sbert_ce_default_activation_function", None),  # before version 4
+        )
+        return next((path for path in named if isinstance(path, str)), None)
 
     def _known(self) -> list[str]:
         own = [name for name, parameter in inspect.signature(self._scoring).parameters.items() if _is_option(parameter)]

@@ -119,7 +119,7 @@ class BaseLLMReranker(PairReranker):
         self, pairs: Sequence[Pair], max_length: int, *, query_max_length: int | None, prompt: str | None
     ) -> Tokens[PairIds]:
         frame = self._framed(prompt)
-        room = self._room(frame, max_length)
+        room = self._space(frame, max_length)
         check_room(room, max_length, len(frame))
         return self._pairs(pairs, frame, only_second(query_max_length, room, max_length), max_length)
 
@@ -128,7 +128,7 @@ class BaseLLMReranker(PairReranker):
         asked = next((text for text in (prompt, self.prompt) if text is not None), self.default_prompt)
         return Frame(self._start, self._separator, [*self._separator, *self._pairs.ids(asked)])
 
-    def _room(self, frame: Frame, max_length: int) -> int:
+    def _space(self, frame: Frame, max_length: int) -> int:
         """Return how many tokens query and passage may have, so that the whole fits the model's positions."""
         room = max_length + len(frame.end) - len(frame.start) - len(frame.middle)
         return room if self._limit is None else min(room, self._limit - len(frame))
