@@ -11,6 +11,7 @@ import pytest
 from worker_embedder import LengthEmbedder, PairLengths
 
 from FlagEmbedding.abc.inference import on_devices
+from FlagEmbedding.errors import InputError
 
 TEXTS = ["x" * (index * 7 % 50) for index in range(300)]
 
@@ -53,6 +54,22 @@ def test_settings_travel_with_the_task():
         model.factor = 3
         np.testing.assert_array_equal(model.encode(TEXTS)[:, 0], 3 * before)
         np.testing.assert_array_equal(model.encode(TEXTS, instruction="ab")[:, 0], 3 * (before + 2))
+
+
+def test_an_error_of_a_worker_says_what_its_numbers_count():
+    with load() as model, pytest.raises(InputError, match="is refused") as caught:
+        model.encode([*TEXTS, "refused"])
+    (note,) = caught.value.__notes__
+    assert "inputs of one worker: the first is 'x" in note
+
+
+def test_a_daemon_that_nobody_told_of_several_devices_stays_alone(monkeypatch):
+    model = load()
+    model._named = False
+    monkeypatch.setattr(on_devices, "_PAYS_S", 0)
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True}, raising=False)
+    with model:
+        assert set(model.encode(["x"] * 2000)[:, 1]) == {os.getpid()}
 
 
 def test_close_ends_the_workers_and_not_the_model():

@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from FlagEmbedding.abc.inference import AbsEmbedder, AbsReranker
+from FlagEmbedding.errors import InputError
 
 
 class LengthEmbedder(AbsEmbedder):
@@ -15,6 +16,8 @@ class LengthEmbedder(AbsEmbedder):
         self.factor = 1
 
     def encode_single_device(self, sentences, batch_size=256, max_length=None, convert_to_numpy=True, device=None):
+        if "refused" in sentences:
+            raise InputError(f"text {sentences.index('refused')} is refused")
         if "boom" in sentences:
             raise KeyError("boom")
         return np.array([[self.factor * len(text), os.getpid()] for text in sentences], float).reshape(-1, 2)

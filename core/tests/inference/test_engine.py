@@ -117,6 +117,22 @@ def test_a_classifier_whose_head_reads_more_than_one_token(tiny, tmp_path):
 def test_a_classifier_that_no_packed_form_gives_is_loaded_anew(folders, monkeypatch):
     monkeypatch.setattr(classifier.PackedClassifier, "__call__", lambda _, rows: torch.zeros(len(rows), 1))
     model, result = build(folders, "classifier")
-    assert model.engine == "padded batches (no packed form gives the logits of BertForSequenceClassification)"
+    assert model.engine.startswith("padded batches (packed logits of BertForSequenceClassification differ by ")
     padded, _ = build(folders, "classifier", attn_implementation="eager")
     assert np.abs(result(model) - result(padded)).max() <= 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["use_fp16", "use_bf16"])
+def test_a_head_that_reads_the_mean_is_not_taken_for_one_that_reads_a_token(tiny, tmp_path, dtype):
+    """In half precision a trained head's logits of random tokens may be alike, whatever it reads."""
+    folder = tiny.build_classifier(tmp_path / "model", "modernbert")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.classifier_pooling = "mean"
+    network = transformers.AutoModelForSequenceClassification.from_pretrained(folder, config=config)
+    with torch.no_grad():
+        network.classifier.weight.normal_(generator=torch.Generator().manual_seed(0))
+        network.classifier.bias.fill_(-10)
+    network.save_pretrained(folder)
+    model = FlagReranker(str(folder), devices="cpu", **{dtype: True})
+    assert "packed" in model.engine
+    assert model._forward._wanted == "all"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
 
-from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.engine.checkpoint import Checkpoint
 from FlagEmbedding.engine.forward import PaddedForward
 from FlagEmbedding.engine.limits import check_rows, check_vocabulary, position_limit
 from FlagEmbedding.engine.precision import compute_dtype
 from FlagEmbedding.engine.running import Backbone, TextForward, engine_reference, fastest, run_by
+from FlagEmbedding.inference.placed import PlacedModel
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +22,7 @@ logger = logging.getLogger(__name__)
 _DEFAULT_MAX_LENGTH = 8192
 
 
-class LoadedModel(OnDevices):
+class LoadedModel(PlacedModel):
     """Loads a checkpoint, and knows the device it is on. The contract beside it has set the attributes named here.
 
     Attributes:
@@ -41,11 +40,7 @@ class LoadedModel(OnDevices):
     """Whether the network may be run in another way than it was written; False for classes that call it themselves."""
 
     model_name_or_path: str
-    _handed_out: bool = False
-    _network: Any = None
     _other_engine: str | None = None
-    use_fp16: bool
-    use_bf16: bool
 
     def _load(
         self, *, trust_remote_code: bool, attn_implementation: str | None, engine: str | None = None, **hub_options: Any
@@ -65,6 +60,7 @@ class LoadedModel(OnDevices):
             extra_files=self.extra_files,
         )
         self._attention = attn_implementation
+        self._runs_foreign_code = trust_remote_code or self._other_engine is not None
         device = self.target_devices[0]
         self._config = self._load_config(checkpoint)
         self._config.use_cache = False  # one forward a batch: the keys and values of a decoder are never read again
@@ -95,6 +91,7 @@ class LoadedModel(OnDevices):
             logger.info("the network of %r is handed out: it runs in padded batches now", self.model_name_or_path)
             self.packs = False
             self._place(self._device, self._load_network())
+        self._room.side_by_side = False
         return self._network
 
     @model.setter
@@ -136,33 +133,12 @@ class LoadedModel(OnDevices):
 
     @functools.cached_property
     def tokenizer(self) -> Any:
-        """A copy of the model's tokenizer, for the caller: its settings do not change how texts are encoded."""
+        """A copy of the model's tokenizer, for the caller; its settings do not change how texts are encoded."""
         return copy.deepcopy(self._own_tokenizer)
 
     def _token_limit(self, max_length: int | None) -> int:
         wanted = _DEFAULT_MAX_LENGTH if max_length is None else max_length
         return wanted if self._limit is None else min(self._limit, wanted)
-
-    def _move_to(self, device: str) -> None:
-        """Put the model on ``device``, if it is elsewhere."""
-        if device != self._device:
-            self._place(device, self._to_place())
-
-    def _on(self, device: str) -> None:
-        super()._on(device)
-        self._device = device
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: value for name, value in super()._settings().items() if name not in ("_device", "engine")}
-
-    def _place(self, device: str, network: Any) -> None:
-        self._device = device
-        self._network = None if network is None else network.to(device)
-        self._set_up(network)
-
-    @abstractmethod
-    def _set_up(self, network: Any) -> None:
-        """Prepare what runs, once the network is on ``_device``."""
 
     def _fastest(self, backbone: Any) -> TextForward:
         """Return the forward of a backbone; where that has taken it over, the network is let go."""
@@ -190,18 +166,3 @@ class LoadedModel(OnDevices):
 
     def _load_backbone(self, checkpoint: Checkpoint, config: Any, attention: str | None) -> torch.nn.Module:
         return checkpoint.load_backbone(copy.deepcopy(config), self._dtype, attention, self.unused_weights)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what runs: it is set up anew from the checkpoint's files.
-
-        The network goes with a copy only if it was handed out, for then the caller may have changed it.
-        """
-        kept = {name: value for name, value in super().__getstate__().items() if name not in self.set_up_anew}
-        return kept if self._handed_out else kept | {"_network": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._place(self._device, self._to_place())
-
-    set_up_anew: ClassVar[tuple[str, ...]] = ("_forward", "_engine", "_vocabulary")
-    """Attributes that :meth:`_set_up` makes."""

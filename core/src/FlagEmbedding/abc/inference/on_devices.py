@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
+
+import torch
 
 from FlagEmbedding.engine.devices import DeviceLike, requested_devices, target_devices
 from FlagEmbedding.engine.progress import progress_bar
 from FlagEmbedding.engine.workers.pool import WorkerPool
 from FlagEmbedding.engine.workers.sharing import joined, shares
+from FlagEmbedding.errors import FlagEmbeddingError
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,28 @@ _PROGRESS = ("show_progress", "show_progress_bar")
 
 _starting = threading.Lock()
 
+T = TypeVar("T")
+
+
+class Derived(Generic[T]):
+    """An attribute that is computed when it is read, unless a class of one's own has set one of that name."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+
+    @overload
+    def __get__(self, model: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, model: object, owner: type) -> T: ...
+
+    def __get__(self, model: object | None, owner: type) -> Self | T:
+        return self if model is None else self._compute(model)
+
+
+def _device(model: OnDevices) -> torch.device:
+    return torch.device(model._current_device())  # noqa: SLF001 - of this module
+
 
 class OnDevices:
     """What embedders and rerankers have in common: devices, and workers on them that are started when they pay.
@@ -34,7 +60,10 @@ class OnDevices:
     Attributes:
         target_devices: As torch spells them. The first is used in this process; all of them, by a worker each, for
             128 inputs and more if the caller named them, else for what takes more than half a minute.
+        device: Where the model is in this process.
     """
+
+    device: ClassVar[Derived[torch.device]] = Derived(_device)
 
     target_devices: list[str]
     _named: bool = True
@@ -46,9 +75,19 @@ class OnDevices:
         self.target_devices = requested_devices(devices, device)
         self._named = devices is not None or device is not None
 
+    def _current_device(self) -> str:
+        return self.target_devices[0]
+
     @staticmethod
     def get_target_devices(devices: DeviceLike | Iterable[DeviceLike] | None = None) -> list[str]:
-        """Return ``devices`` as torch spells them; None means every accelerator, or the CPU when there is none.
+        """Return devices as torch spells them.
+
+        Args:
+            devices: A name, a number, a ``torch.device``, or several of these; None means every accelerator, or the
+                CPU when there is none.
+
+        Returns:
+            Their names (``"cuda:0"``), in order.
 
         Raises:
             DeviceError: A device is misspelt or not present.
@@ -73,7 +112,7 @@ class OnDevices:
 
     def _spread(self, method: str, inputs: Sequence[Any], **options: Any) -> Any:
         """Call a method of this model that takes inputs and a ``device``, on one device or on all of them."""
-        if len(self.target_devices) == 1 or len(inputs) < _FEW or "device" in options:
+        if len(self.target_devices) == 1 or len(inputs) < _FEW or "device" in options or self._may_not_leave():
             return self._here(method, inputs, options)
         if self._named or self._worker_pool is not None:
             return self._there(method, inputs, options)
@@ -85,6 +124,10 @@ class OnDevices:
             results.append((self._there if seconds > _PAYS_S else self._here)(method, rest, options))
         parts = [range(len(sample)), range(len(sample), len(inputs))]
         return self._joined(results, parts[: len(results)])
+
+    def _may_not_leave(self) -> bool:
+        """Say whether this is a daemon, which may have no children, and nobody has asked for several devices."""
+        return not self._named and multiprocessing.current_process().daemon
 
     def _here(self, method: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> Any:
         return getattr(self, method)(inputs, **{"device": self.target_devices[0], **options})
@@ -109,7 +152,11 @@ class OnDevices:
     ) -> Any:
         """Do one part, in a worker: with the settings that the caller's model has now."""
         vars(self).update(settings)
-        return getattr(self, method)(inputs, device=device, **options)
+        try:
+            return getattr(self, method)(inputs, device=device, **options)
+        except FlagEmbeddingError as error:
+            error.add_note(f"Numbers count the {len(inputs)} inputs of one worker: the first is {inputs[0]!r:.200}.")
+            raise
 
     def _joined(self, results: Sequence[Any], parts: Sequence[Sequence[int]]) -> Any:
         """Return the results of parts as the result for all inputs."""
@@ -134,9 +181,9 @@ class OnDevices:
         self.target_devices = [device]
 
     def _settings(self) -> dict[str, Any]:
-        """Return the attributes that are plain data, which may have changed since the workers were started."""
-        fixed = ("target_devices", "_named")
-        return {name: value for name, value in vars(self).items() if name not in fixed and _is_plain(value)}
+        """Return the public attributes that are plain data, which may have changed since the workers were started."""
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {name: value for name, value in public.items() if name != "target_devices" and _is_plain(value)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the workers: a copy starts its own."""
