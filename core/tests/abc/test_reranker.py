@@ -187,8 +187,8 @@ class TestRank:
 
     def test_best_first_with_index_score_and_text(self):
         assert model().rank("q", self.DOCUMENTS, top_n=2) == [
-            {"index": 2, "score": 4, "text": "dddd"},
-            {"index": 4, "score": 3, "text": "ccc"},
+            {"index": 2, "corpus_id": 2, "score": 4, "text": "dddd"},
+            {"index": 4, "corpus_id": 4, "score": 3, "text": "ccc"},
         ]
 
     def test_equal_scores_stay_in_the_order_given(self):
@@ -198,12 +198,12 @@ class TestRank:
     def test_any_documents(self, documents, top_n):
         found = model().rank("q", documents, top_n)
         best = sorted(enumerate(documents), key=lambda pair: (-len(pair[1]), pair[0]))[:top_n]
-        assert found == [{"index": index, "score": len(text), "text": text} for index, text in best]
+        assert found == [{"index": index, "corpus_id": index, "score": len(text), "text": text} for index, text in best]
 
     @pytest.mark.parametrize("kind", [tuple, iter, np.array])
     def test_each_kind_of_list(self, kind):
         found = model().rank("q", kind(self.DOCUMENTS), 1)
-        assert found == [{"index": 2, "score": 4, "text": "dddd"}]
+        assert found == [{"index": 2, "corpus_id": 2, "score": 4, "text": "dddd"}]
 
     def test_the_query_comes_first_and_the_texts_come_back_without_instructions(self):
         reranker = model(query_instruction_for_rerank="Find: ", passage_instruction_for_rerank="Is: ")
@@ -261,7 +261,10 @@ class TestRank:
                 return np.array([float(len(passage)) for _, passage in sentence_pairs], dtype=np.float32)
 
         found = Array("toy", devices="cpu").rank("q", ["a", "bbb"])
-        assert found == [{"index": 1, "score": 3.0, "text": "bbb"}, {"index": 0, "score": 1.0, "text": "a"}]
+        assert found == [
+            {"index": 1, "corpus_id": 1, "score": 3.0, "text": "bbb"},
+            {"index": 0, "corpus_id": 0, "score": 1.0, "text": "a"},
+        ]
         assert [type(one["score"]) for one in found] == [float] * 2
 
 

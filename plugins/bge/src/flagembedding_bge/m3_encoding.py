@@ -36,11 +36,16 @@ class M3Encoding(DenseEmbedder):
     ) -> dict[str, Any]:
         """Encode queries, with the query instruction where there is one.
 
-        The arguments that are not listed, the result and the errors are those of :meth:`encode`.
+        The result and the errors are those of :meth:`encode`.
 
         Args:
             queries: One query, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
             max_length: Tokens of a query that count, special tokens included (``query_max_length``).
+            return_dense: Whether to give dense vectors.
+            return_sparse: Whether to give lexical weights.
+            return_colbert_vecs: Whether to give ColBERT vectors.
+            **kwargs: Those of :meth:`encode_single_device`.
         """
         kinds = self._kinds(return_dense, return_sparse, return_colbert_vecs)
         result: dict[str, Any] = super().encode_queries(queries, batch_size, max_length, **kinds, **kwargs)
@@ -58,10 +63,16 @@ class M3Encoding(DenseEmbedder):
     ) -> dict[str, Any]:
         """Encode passages, with the passage instruction where there is one.
 
-        The arguments that are not listed, the result and the errors are those of :meth:`encode`.
+        The result and the errors are those of :meth:`encode`.
 
         Args:
             corpus: One passage, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
+            max_length: Tokens of a passage that count, special tokens included (``passage_max_length``).
+            return_dense: Whether to give dense vectors.
+            return_sparse: Whether to give lexical weights.
+            return_colbert_vecs: Whether to give ColBERT vectors.
+            **kwargs: Those of :meth:`encode_single_device`.
         """
         kinds = self._kinds(return_dense, return_sparse, return_colbert_vecs)
         result: dict[str, Any] = super().encode_corpus(corpus, batch_size, max_length, **kinds, **kwargs)

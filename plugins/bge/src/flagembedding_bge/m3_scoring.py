@@ -88,11 +88,35 @@ class M3Scoring(M3Encoding):
         return m3_scores.lexical_matching_score(lexical_weights_1, lexical_weights_2)
 
     def colbert_score(self, q_reps: Any, p_reps: Any) -> Tensor:
-        """Return MaxSim of ``[tokens, width]`` of a query and of a passage, as a float32 scalar."""
+        """Return MaxSim: the mean, over the query's tokens, of the best product with a token of the passage.
+
+        Source: M3-Embedding, arXiv 2402.03216, equation of the multi-vector score.
+
+        Args:
+            q_reps: ``colbert_vecs`` of a query, float32 ``[tokens, width]``, numpy or torch.
+            p_reps: ``colbert_vecs`` of a passage, likewise.
+
+        Returns:
+            A float32 scalar.
+
+        Raises:
+            InputError: They are no such matrices, or not of one width.
+        """
         return m3_scores.colbert_score(q_reps, p_reps)
 
     def colbert_scores(self, query_vecs: Any, passage_vecs: Iterable[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return the :meth:`colbert_score` of one query with each passage, float32 ``[passages]``."""
+        """Return the :meth:`colbert_score` of one query with each passage.
+
+        Args:
+            query_vecs: ``colbert_vecs`` of the query, float32 ``[tokens, width]``, numpy or torch.
+            passage_vecs: Those of any number of passages.
+
+        Returns:
+            float32 ``[passages]``, in order.
+
+        Raises:
+            InputError: They are no such matrices, or not of one width.
+        """
         return m3_scores.colbert_scores(query_vecs, passage_vecs)
 
     def convert_id_to_token(self, lexical_weights: Any) -> Any:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
 
+from FlagEmbedding.abc.inference.as_sentence_transformer import AsSentenceTransformer
+from FlagEmbedding.abc.inference.dialect import read_finish, translate
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
 from FlagEmbedding.abc.inference.on_devices import OnDevices
-from FlagEmbedding.abc.inference.options import check_count, constructor_options
+from FlagEmbedding.abc.inference.options import check_count
+from FlagEmbedding.abc.inference.prompts import check_prompts
+from FlagEmbedding.abc.inference.quantization import FULL
+from FlagEmbedding.abc.inference.similarity import check_similarity
 from FlagEmbedding.abc.inference.streaming import fill, text_blocks
+from FlagEmbedding.construction import refuse_unknown
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.texts import as_texts
-from FlagEmbedding.spelling import reject_unknown_options
+from FlagEmbedding.errors import OptionError
 
 Texts: TypeAlias = str | Iterable[str]
 BLOCK = 16384
@@ -24,10 +30,12 @@ BLOCK = 16384
 Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
 
 
-class AbsEmbedder(OnDevices, ABC):
+class AbsEmbedder(AsSentenceTransformer, OnDevices, ABC):
     r"""An embedding model: texts in, vectors out.
 
     An author implements :meth:`encode_single_device`; instructions, input checks and defaults are here, once.
+    ``encode_query``, ``similarity`` and what else a ``SentenceTransformer`` has are
+    :class:`~FlagEmbedding.abc.inference.as_sentence_transformer.AsSentenceTransformer`'s.
 
     Args:
         model_name_or_path: A local folder or a hub id.
@@ -46,12 +54,22 @@ class AbsEmbedder(OnDevices, ABC):
         passage_instruction_for_retrieval: Put before passages.
         passage_instruction_format: Two ``{}``: instruction, then passage.
         device: The same as ``devices``, as other libraries spell it.
+        prompts: What :meth:`encode` puts before texts when it is told ``prompt_name=``, by name. What goes before
+            queries and passages is said with the instructions.
+        similarity_fn_name: How :meth:`similarity` compares: ``"cosine"`` (None means that), ``"dot"``,
+            ``"euclidean"`` or ``"manhattan"``.
         **kwargs: None are known here; a class of its own takes its options out before.
 
     Raises:
         OptionError: An option is unknown or out of range.
+        ConfigError: A format has not two ``{}``.
         DeviceError: A device is not present on this machine.
     """
+
+    refuses_unknown_options: ClassVar[bool] = True
+
+    default_instruction: str | None = None
+    """What :meth:`encode` puts before a text, where a call names no instruction."""
 
     def __init__(
         self,
@@ -71,9 +89,11 @@ class AbsEmbedder(OnDevices, ABC):
         passage_instruction_for_retrieval: str | None = None,
         passage_instruction_format: str = "{}{}",
         device: DeviceLike | Iterable[DeviceLike] | None = None,
+        prompts: Mapping[str, str] | None = None,
+        similarity_fn_name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
+        refuse_unknown(self, kwargs)
         self._set_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.normalize_embeddings = normalize_embeddings
@@ -88,6 +108,8 @@ class AbsEmbedder(OnDevices, ABC):
         self.passage_max_length = check_count(passage_max_length, "passage_max_length")
         self.convert_to_numpy = convert_to_numpy
         self.truncate_dim = check_count(truncate_dim, "truncate_dim")
+        self._named_prompts = check_prompts(prompts)
+        self._similarity_fn_name = check_similarity(similarity_fn_name)
 
     def encode_queries(
         self,
@@ -99,7 +121,19 @@ class AbsEmbedder(OnDevices, ABC):
     ) -> Any:
         """Encode queries, with the query instruction where there is one.
 
-        Arguments and result are those of :meth:`encode`; ``max_length`` defaults to ``query_max_length``.
+        Args:
+            queries: One query, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
+            max_length: Tokens of a query that count, special tokens included (``query_max_length``).
+            convert_to_numpy: numpy, or else torch.
+            **kwargs: As for :meth:`encode`.
+
+        Returns:
+            float32 ``[dimension]`` for one query, ``[queries, dimension]`` for a sequence, in its order.
+
+        Raises:
+            InputError: Something in ``queries`` is no text.
+            OptionError: An option is unknown or out of range.
         """
         instruction = self.query_instruction_for_retrieval, self.query_instruction_format
         length = self.query_max_length if max_length is None else max_length
@@ -115,19 +149,31 @@ class AbsEmbedder(OnDevices, ABC):
     ) -> Any:
         """Encode passages, with the passage instruction where there is one.
 
-        Arguments and result are those of :meth:`encode`.
+        Args:
+            corpus: One passage, or any number of them.
+            batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
+            max_length: Tokens of a passage that count, special tokens included (``passage_max_length``).
+            convert_to_numpy: numpy, or else torch.
+            **kwargs: As for :meth:`encode`; ``out`` among them, for more passages than memory holds.
+
+        Returns:
+            float32 ``[dimension]`` for one passage, ``[passages, dimension]`` for a sequence, in its order.
+
+        Raises:
+            InputError: Something in ``corpus`` is no text.
+            OptionError: An option is unknown or out of range.
         """
         instruction = self.passage_instruction_for_retrieval, self.passage_instruction_format
         length = self.passage_max_length if max_length is None else max_length
         return self._encode(corpus, *instruction, batch_size, length, convert_to_numpy, kwargs)
 
-    def encode_iter(self, corpus: Iterable[str], *, block_size: int = BLOCK, **kwargs: Any) -> Iterator[Any]:
+    def encode_iter(self, corpus: Iterable[str], *, block_size: int | None = BLOCK, **kwargs: Any) -> Iterator[Any]:
         """Encode a corpus of any length in bounded memory, reading no further ahead than a block.
 
         Args:
             corpus: Passages; an iterator will do.
-            block_size: Passages of a block. Equal ones are computed once within a block, and a block is sorted by
-                length to save padding, so it should not be small.
+            block_size: Passages of a block; None means the default. Equal ones are computed once within a block, and a
+                block is sorted by length to save padding, so it should not be small.
             **kwargs: As for :meth:`encode_corpus`.
 
         Yields:
@@ -137,7 +183,7 @@ class AbsEmbedder(OnDevices, ABC):
             InputError: Something in ``corpus`` is no text.
             OptionError: An option is unknown or out of range.
         """
-        for block in text_blocks(corpus, check_count(block_size, "block_size"), "corpus"):
+        for block in text_blocks(corpus, check_count(block_size, "block_size") or BLOCK, "corpus"):
             yield self.encode_corpus(block, **kwargs)
 
     def encode(
@@ -150,19 +196,21 @@ class AbsEmbedder(OnDevices, ABC):
         instruction_format: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Encode texts as they are, or with the ``instruction`` given here.
+        """Encode texts as they are, or with an instruction: the one given here, else ``default_instruction``.
 
         Args:
             sentences: One text, or any number of them.
             batch_size: At most so many texts in one forward; None means the model's setting, as for what follows.
             max_length: Tokens of a text that count, special tokens included (``passage_max_length``).
             convert_to_numpy: numpy, or else torch.
-            instruction: Put before each text through ``instruction_format``.
+            instruction: Put before each text through ``instruction_format``; ``""`` means none.
             instruction_format: Two ``{}``; None means ``"{}{}"``.
             **kwargs: ``out``, a floating-point array ``[texts, dimension]`` (a ``numpy.memmap``, say) that the vectors
                 are written into and that is returned; texts that come from an iterator are then read block by block,
-                so that neither they nor their vectors have to fit into memory. And the options of
-                :meth:`encode_single_device`.
+                so that neither they nor their vectors have to fit into memory. ``prompt`` or ``prompt_name`` (one of
+                ``prompts``), in place of the instruction; ``convert_to_tensor``; ``precision``;
+                ``normalize_embeddings=True``, for vectors of length 1 from a model that was loaded without. And the
+                options of :meth:`encode_single_device`.
 
         Returns:
             float32 ``[dimension]`` for one text, ``[texts, dimension]`` for a sequence, in its order.
@@ -171,8 +219,11 @@ class AbsEmbedder(OnDevices, ABC):
             InputError: Something in ``sentences`` is no text.
             OptionError: An option is unknown or out of range.
         """
+        if instruction is not None and any(kwargs.get(name) is not None for name in ("prompt", "prompt_name")):
+            raise OptionError("give instruction= or prompt= (prompt_name=), not both.")
+        said = self.default_instruction if instruction is None else instruction
         length = self.passage_max_length if max_length is None else max_length
-        return self._encode(sentences, instruction, instruction_format, batch_size, length, convert_to_numpy, kwargs)
+        return self._encode(sentences, said, instruction_format, batch_size, length, convert_to_numpy, kwargs)
 
     def _encode(
         self,
@@ -185,6 +236,9 @@ class AbsEmbedder(OnDevices, ABC):
         options: dict[str, Any],
     ) -> Any:
         out = options.pop("out", None)
+        before = self._prompted(options) or (instruction, instruction_format)
+        finish = read_finish(options)
+        translate(options)
         settings = {
             "batch_size": self.batch_size if batch_size is None else check_count(batch_size, "batch_size"),
             "max_length": check_count(max_length, "max_length"),
@@ -193,13 +247,15 @@ class AbsEmbedder(OnDevices, ABC):
         }
 
         def rows_of(texts: list[str]) -> Any:
-            ready = with_instruction(texts, instruction, instruction_format)
-            return self._spread("encode_single_device", ready, **settings)
+            rows = self._spread("encode_single_device", with_instruction(texts, *before), **settings)
+            return rows if self.normalize_embeddings else finish.normalized(rows)
 
         if out is not None:
-            return fill(out, text_blocks(sentences, BLOCK), rows_of)
+            if finish.precision != FULL:
+                raise OptionError(f"out= takes float vectors, and precision={finish.precision!r} gives none.")
+            return fill(out, sentences, BLOCK, rows_of)
         texts, single = as_texts(sentences)
-        rows = rows_of(texts)
+        rows = finish.quantized(rows_of(texts))
         return self.first_row(rows) if single else rows
 
     @abstractmethod
@@ -223,14 +279,33 @@ class AbsEmbedder(OnDevices, ABC):
             **kwargs: Further options of the class; unknown ones are an :class:`OptionError`.
 
         Returns:
-            One row a text, in order.
+            One row a text, in order: float32 ``[texts, dimension]``, unless the class gives something else.
         """
 
     def first_row(self, rows: Any) -> Any:
-        """Return the result for a single text, from what :meth:`encode_single_device` gave for a list of one."""
+        """Return the result for a single text.
+
+        Args:
+            rows: What :meth:`encode_single_device` gave for a list of one text.
+
+        Returns:
+            float32 ``[dimension]``, unless the class gives something else.
+        """
         return rows[0]
 
     @staticmethod
     def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
-        """Return ``sentence`` with ``instruction`` put before it through ``instruction_format``."""
+        r"""Return a text with an instruction before it.
+
+        Args:
+            instruction_format: Two ``{}``: instruction, then text; ``\n`` may be written as two characters.
+            instruction: What goes before; ``""`` means nothing.
+            sentence: The text.
+
+        Returns:
+            What a model of this class would be given.
+
+        Raises:
+            ConfigError: The format has not two ``{}``.
+        """
         return with_instruction([sentence], instruction, instruction_format)[0]

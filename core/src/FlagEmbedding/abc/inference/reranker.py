@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, TypedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NotRequired, TypeAlias, TypedDict
 
+from torch import Tensor
+
+from FlagEmbedding.abc.inference.as_cross_encoder import AsCrossEncoder, one_score_a_pair
+from FlagEmbedding.abc.inference.dialect import translate
 from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
 from FlagEmbedding.abc.inference.on_devices import OnDevices
-from FlagEmbedding.abc.inference.options import check_count, constructor_options
+from FlagEmbedding.abc.inference.options import check_count
+from FlagEmbedding.construction import refuse_unknown
 from FlagEmbedding.engine.devices import DeviceLike
 from FlagEmbedding.engine.pairs import Pair, as_pairs
 from FlagEmbedding.engine.texts import as_texts
 from FlagEmbedding.errors import InputError, OptionError
-from FlagEmbedding.spelling import reject_unknown_options
 
 Pairs: TypeAlias = tuple[str, str] | Iterable[Sequence[str]]
 
 
 class RankedDocument(TypedDict):
-    """One document of :meth:`AbsReranker.rank`.
+    """One document of :meth:`~FlagEmbedding.AbsReranker.rank`.
 
     Attributes:
         index: Its place in the list that was given.
+        corpus_id: The same, as a ``CrossEncoder`` calls it.
         score: Higher is more relevant.
-        text: The document.
+        text: The document, unless it was not asked for.
     """
 
     index: int
+    corpus_id: int
     score: float
-    text: str
+    text: NotRequired[str]
 
 
-class AbsReranker(OnDevices, ABC):
+class AbsReranker(AsCrossEncoder, OnDevices, ABC):
     r"""A reranker: pairs of a query and a passage in, scores out.
 
     An author implements :meth:`compute_score_single_gpu`; instructions, input checks and ranking are here, once.
@@ -56,8 +62,11 @@ class AbsReranker(OnDevices, ABC):
 
     Raises:
         OptionError: An option is unknown or out of range.
+        ConfigError: A format has not two ``{}``.
         DeviceError: A device is not present on this machine.
     """
+
+    refuses_unknown_options: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -77,7 +86,7 @@ class AbsReranker(OnDevices, ABC):
         device: DeviceLike | Iterable[DeviceLike] | None = None,
         **kwargs: Any,
     ) -> None:
-        reject_unknown_options(kwargs, constructor_options(type(self)), type(self).__name__)
+        refuse_unknown(self, kwargs)
         self._set_devices(devices, device)
         self.model_name_or_path = model_name_or_path
         self.use_fp16 = use_fp16
@@ -117,35 +126,60 @@ class AbsReranker(OnDevices, ABC):
         return [super(AbsReranker, self)._joined(layer, parts) for layer in zip(*results, strict=True)]
 
     def rank(
-        self, query: str, documents: Iterable[str], top_n: int | None = None, **kwargs: Any
+        self,
+        query: str,
+        documents: Iterable[str],
+        top_n: int | None = None,
+        return_documents: bool = True,
+        *,
+        top_k: int | None = None,
+        activation_fn: Callable[[Tensor], Tensor] | None = None,
+        **kwargs: Any,
     ) -> list[RankedDocument]:
         """Sort documents by their relevance to a query.
 
         Args:
             query: The query.
             documents: Any number of texts.
-            top_n: Return so many at most; None means all.
-            **kwargs: As for :meth:`compute_score`.
+            top_n: Return so many documents at most; None means all.
+            return_documents: Whether the texts come back, too.
+            top_k: So many documents: the same as ``top_n``, as a ``CrossEncoder`` calls it.
+            activation_fn: As for :meth:`predict`; None means scores as :meth:`compute_score` gives them.
+            **kwargs: As for :meth:`compute_score` and :meth:`predict`.
 
         Returns:
-            ``{"index", "score", "text"}`` of each document, best first; equal scores in the order given.
+            ``{"index", "corpus_id", "score", "text"}`` of each document, best first; equal scores in the order given.
 
         Raises:
             InputError: Something is no text.
             OptionError: An option is unknown or out of range; several layers are asked for.
+            DeviceError: ``device=`` names one that is not present.
         """
         texts, single = as_texts(documents, "documents")
         if single or not isinstance(query, str):
             raise InputError("rank() takes one query (a string) and a list of documents.")
-        count = check_count(top_n, "top_n")
-        scores = self.compute_score([(query, text) for text in texts], **kwargs)
-        if any(isinstance(score, list) for score in scores):
-            raise OptionError("rank() needs one score a document, and several layers were asked for: name one.")
+        if top_n is not None and top_k is not None:
+            raise OptionError("give top_n= or top_k=, not both.")
+        count = check_count(top_n, "top_n") or check_count(top_k, "top_k")
+        pairs = [(query, text) for text in texts]
+        if activation_fn is None:
+            translate(kwargs)
+            scores = one_score_a_pair(self.compute_score(pairs, **kwargs), "rank()")
+        else:
+            scores = self.predict(pairs, activation_fn=activation_fn, **kwargs).tolist()
         order = sorted(range(len(texts)), key=lambda index: -scores[index])[:count]
-        return [{"index": index, "score": float(scores[index]), "text": texts[index]} for index in order]
+        hits = [RankedDocument(index=index, corpus_id=index, score=float(scores[index])) for index in order]
+        return [{**hit, "text": texts[hit["index"]]} for hit in hits] if return_documents else hits
 
     def get_detailed_inputs(self, sentence_pairs: Sequence[Pair]) -> list[Pair]:
-        """Return the pairs with the instructions of this model before query and passage, where there are any."""
+        """Return pairs with the instructions of this model before query and passage, where there are any.
+
+        Args:
+            sentence_pairs: Pairs (query, passage).
+
+        Returns:
+            As many pairs, in order.
+        """
         queries = with_instruction(
             [query for query, _ in sentence_pairs], self.query_instruction_for_rerank, self.query_instruction_format
         )
@@ -186,5 +220,17 @@ class AbsReranker(OnDevices, ABC):
 
     @staticmethod
     def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
-        """Return ``sentence`` with ``instruction`` put before it through ``instruction_format``."""
+        r"""Return a text with an instruction before it.
+
+        Args:
+            instruction_format: Two ``{}``: instruction, then text; ``\n`` may be written as two characters.
+            instruction: What goes before; ``""`` means nothing.
+            sentence: The text.
+
+        Returns:
+            What a model of this class would be given.
+
+        Raises:
+            ConfigError: The format has not two ``{}``.
+        """
         return with_instruction([sentence], instruction, instruction_format)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from itertools import chain, islice
 from typing import Any
 
@@ -27,31 +27,42 @@ def text_blocks(texts: Iterable[Any], size: int, what: str = "sentences") -> Ite
         start += len(block)
 
 
-def fill(out: Any, blocks: Iterable[list[str]], encode: Callable[[list[str]], Any]) -> Any:
-    """Write the vectors of ``blocks`` into ``out``, block by block, and return it.
+def fill(out: Any, texts: Iterable[Any], size: int, encode: Callable[[list[str]], Any]) -> Any:
+    """Write the vectors of texts into ``out``, block by block, and return it.
 
     Args:
         out: A floating-point array ``[texts, dimension]``; ``numpy.memmap`` is one.
-        blocks: The texts.
+        texts: Any number of them.
+        size: Of a block.
         encode: From a block to its vectors.
 
     Raises:
-        OptionError: ``out`` has another shape than the vectors, or is no such array. What was written stays.
+        InputError: Something is no text.
+        OptionError: ``out`` has another shape than the vectors, or is no such array. That is said before a block is
+            computed, but for a number of texts that only reading them tells: what was written then stays.
     """
     if not isinstance(out, np.ndarray) or out.ndim != 2 or not np.issubdtype(out.dtype, np.floating):  # noqa: PLR2004
         raise OptionError("out must be a floating-point numpy array (a memmap, say) of shape [texts, dimension].")
+    blocks = text_blocks(texts, size)
+    first = next(blocks, None)  # refuses what is no number of texts
+    if isinstance(texts, Sized) and len(texts) != len(out):
+        raise OptionError(f"out has room for {len(out)} texts, and there are {len(texts)}.")
     done = 0
-    for block in blocks:
-        rows = encode(block)
-        if getattr(rows, "ndim", None) != 2 or rows.shape[1] != out.shape[1]:  # noqa: PLR2004
-            raise OptionError(f"out has rows of {out.shape[1]} numbers; {_described(rows)}.")
-        if done + len(rows) > len(out):
-            raise OptionError(f"out has room for {len(out)} texts, and there are more.")
-        out[done : done + len(rows)] = rows
-        done += len(rows)
+    if first is not None:
+        _check_width(out, encode(first[:1]))
+        for block in chain([first], blocks):
+            if done + len(block) > len(out):
+                raise OptionError(f"out has room for {len(out)} texts, and there are more.")
+            out[done : done + len(block)] = encode(block)
+            done += len(block)
     if done < len(out):
         raise OptionError(f"out has room for {len(out)} texts, and there were only {done}.")
     return out
+
+
+def _check_width(out: Any, rows: Any) -> None:
+    if getattr(rows, "ndim", None) != 2 or rows.shape[1] != out.shape[1]:  # noqa: PLR2004
+        raise OptionError(f"out has rows of {out.shape[1]} numbers; {_described(rows)}.")
 
 
 def _described(rows: Any) -> str:
