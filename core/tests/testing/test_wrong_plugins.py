@@ -109,7 +109,18 @@ WRONG = {
         {"test_unknown_options": r"encode_queries\(..., no_such_option=1\) gives"},
     ),
     "any input": (with_class("TakesAnything"), {"test_bad_input": r"encode_queries\(\) of \['river', 3\] gives"}),
-    "any checkpoint": (with_class("LoadsAnything"), {"test_missing_weights": "without the weight 'encoder.layer.0"}),
+    "any checkpoint": (
+        with_class("LoadsAnything"),
+        {"test_missing_weights": r"loading without the weight 'encoder\.layer\.0.*' gives a model"},
+    ),
+    "no copy of a checkpoint": (
+        with_class("LoadsNoCopy"),
+        {"test_missing_weights": "does not load from a copy of its checkpoint: OSError: no such folder: copy"},
+    ),
+    "a refusal that names nothing": (
+        with_class("NamesNothing"),
+        {"test_missing_weights": r"is refused with 'the checkpoint is damaged'\.\n.*with '\w+\.weight' in its message"},
+    ),
     "an end for good": (
         with_class("ClosesForGood"),
         {"test_close": "closing it twice, or asking it afterwards, fails"},

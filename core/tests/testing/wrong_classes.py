@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from pathlib import Path
 
 import numpy as np
 import transformers
 from contract_fakes import Letters, Right, RightDecoder, RightReranker, bent
+
+from FlagEmbedding.errors import CheckpointError
 
 
 def padded_mean(states, mask):
@@ -113,6 +116,23 @@ class LoadsAnything(Right):
     def _load_model(self, checkpoint, config, dtype, attention):
         model = transformers.AutoModel.from_pretrained(checkpoint.folder, config=config, dtype=dtype)
         return model.eval().requires_grad_(False)
+
+
+class LoadsNoCopy(Right):
+    """It crashes on a folder that it does not know, whatever that holds."""
+
+    def __init__(self, model_name_or_path, *args, **options):
+        if Path(model_name_or_path).name == "copy":
+            raise OSError("no such folder: copy")
+        super().__init__(model_name_or_path, *args, **options)
+
+
+class NamesNothing(Right):
+    def _load_model(self, *args):
+        try:
+            return super()._load_model(*args)
+        except CheckpointError as error:
+            raise CheckpointError("the checkpoint is damaged") from error
 
 
 class ClosesForGood(Right):

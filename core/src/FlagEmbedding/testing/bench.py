@@ -95,6 +95,9 @@ def build_checkpoint(folder: Path, entry: Entry, architecture: str) -> Path:
             label, or a language model.
         architecture: Its ``model_type``.
 
+    Returns:
+        ``folder``, with ``config.json``, weights of some 100 kB and a real tokenizer.
+
     Raises:
         LookupError: transformers has no such architecture; the author builds it.
     """

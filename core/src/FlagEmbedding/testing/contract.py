@@ -47,19 +47,48 @@ class PluginContract:
         Args:
             folder: An empty folder.
             entry: The model.
+
+        Raises:
+            LookupError: transformers has no such architecture.
         """
         build_checkpoint(folder, entry, architecture_of(entry, self.architectures))
 
     def query_text(self, entry: Entry, query: str) -> str:
-        """Return what must reach the tokenizer for a query: override it where a class adds to the instruction."""
+        """Return what must reach the tokenizer for a query: override it where a class adds to the instruction.
+
+        Args:
+            entry: The model.
+            query: The query, as a caller gives it.
+
+        Returns:
+            The text, byte for byte.
+        """
         return instructions.query_text(entry, query)
 
     def passage_text(self, entry: Entry, passage: str) -> str:
-        """Return what must reach the tokenizer for a passage, likewise."""
+        """Return what must reach the tokenizer for a passage, likewise.
+
+        Args:
+            entry: The model.
+            passage: The passage, as a caller gives it.
+
+        Returns:
+            The text, byte for byte.
+        """
         return instructions.passage_text(entry, passage)
 
     def pair_texts(self, entry: Entry, model: Any, query: str, passage: str) -> Sequence[str]:  # noqa: ARG002 - to override
-        """Return the texts that must reach the tokenizer for a pair: those with the instructions of the class."""
+        """Return the texts that must reach the tokenizer for a pair: those with the instructions of the class.
+
+        Args:
+            entry: The model.
+            model: It, loaded.
+            query: The query, as a caller gives it.
+            passage: The passage, likewise.
+
+        Returns:
+            Query and passage, byte for byte.
+        """
         pair: Sequence[str] = model.get_detailed_inputs([(query, passage)])[0]
         return pair
 
