@@ -172,6 +172,15 @@ def test_show_says_where_each_value_comes_from() -> None:
         "value": "passage: ",
     }
     assert rows["is_causal"] == {"setting": "is_causal", "from": "default", "value": None}
+    assert rows["matryoshka_dims"] == {"setting": "matryoshka_dims", "from": "default", "value": []}
+    assert rows["options"] == {"setting": "options", "from": "default", "value": {}}
+
+
+def test_show_says_who_set_a_value_to_false() -> None:
+    rows = {row["setting"]: row for row in json.loads(run("show", "gte-Qwen2-7B-instruct", "--json").stdout)}
+    owner = "flagembedding-gte 0.1.0"
+    assert rows["is_causal"] == {"setting": "is_causal", "from": owner, "value": False}
+    assert rows["trust_remote_code"] == {"setting": "trust_remote_code", "from": "default", "value": False}
 
 
 def test_show_of_a_folder_that_nobody_registered(tiny: Any, tmp_path: Path) -> None:
@@ -195,7 +204,7 @@ def test_show_of_a_reranker_and_of_one_that_cannot_be_run() -> None:
     ("name", "content"),
     [
         ("a.jsonl", '{"id": 1, "body": "the garden"}\n{"id": 2, "body": "a river"}\n'),
-        ("a.csv", 'id,body\n1,"the garden"\n2,a river\n'),
+        ("a.csv", '\ufeffid,body\n1,"the garden"\n2,a river\n'),  # as Excel begins it
         ("a.tsv", "id\tbody\n1\tthe garden\n2\ta river\n"),
     ],
 )
@@ -203,28 +212,17 @@ def test_rows_keep_their_other_columns(name: str, content: str, tmp_path: Path) 
     (tmp_path / name).write_text(content, encoding="utf-8")
     done = run("encode", MODEL, "-i", str(tmp_path / name), "--column", "body")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(str(row["id"]), row["body"], row["text"]) for row in rows] == [
-        ("1", "the garden", "the garden"),
-        ("2", "a river", "a river"),
-    ]
+    assert [list(row) for row in rows] == [["id", "body", "embedding"]] * 2
+    assert [(str(row["id"]), row["body"]) for row in rows] == [("1", "the garden"), ("2", "a river")]
     wanted = FlagAutoModel.from_finetuned(MODEL, devices="cpu").encode(["the garden", "a river"])
     np.testing.assert_allclose(vectors(done), wanted, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("kind", "content", "message"),
-    [
-        ("jsonl", '{"text": "a"}\n{"text": \n', "line 2 of <stdin> is no JSON"),
-        ("jsonl", '["a"]\n', "line 1 of <stdin> is no JSON object"),
-        ("jsonl", '{"text": null}\n', "line 1 of <stdin> has no text in the column 'text' (columns: text)"),
-        ("csv", "id,text\n1,a,b\n", "line 2 of <stdin> has more columns than the first"),
-        ("csv", "id,body\n1,a\n", "line 2 of <stdin> has no text in the column 'text' (columns: id, body)"),
-    ],
-)
-def test_rows_that_cannot_be_read(kind: str, content: str, message: str) -> None:
-    done = run("encode", MODEL, "-i", "-", "--format", kind, stdin=content)
-    assert done.returncode == 1
-    assert message in done.stderr
+def test_rows_that_cannot_be_read() -> None:
+    """The others are in the core's tests of what the commands read."""
+    done = run("encode", MODEL, "-i", "-", "--format", "csv", stdin="id,body\n1,a\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "line 2 of <stdin> has no text in the column 'text' (columns: id, body)" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -236,9 +234,14 @@ def test_rerank_sorts_and_keeps_the_other_columns(tiny: Any, tmp_path: Path) -> 
     hits = [json.loads(line) for line in done.stdout.splitlines()]
     reranker = FlagAutoReranker.from_finetuned(folder, devices="cpu")
     wanted = reranker.rank("river", texts, 2)
-    assert [hit["id"] for hit in hits] == [hit["index"] for hit in wanted]
+    assert [list(hit) for hit in hits] == [["id", "text", "index", "score"]] * 2
+    assert [hit["id"] for hit in hits] == [hit["index"] for hit in hits] == [hit["index"] for hit in wanted]
+    assert [hit["text"] for hit in hits] == [hit["text"] for hit in wanted]
     assert [hit["score"] for hit in hits] == pytest.approx([hit["score"] for hit in wanted], abs=1e-5)
     assert run("rerank", folder, "a", "b").returncode == 2  # no query
+    again = run("rerank", folder, "-q", "river", "-i", "-", "--format", "jsonl", stdin=done.stdout)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "line 1 of <stdin> has a column 'index' of its own" in again.stderr
 
 
 def test_doctor() -> None:
@@ -253,6 +256,24 @@ def test_doctor_finds_a_hub_that_does_not_answer() -> None:
     done = run("doctor", HF_HUB_OFFLINE="0", HF_ENDPOINT="http://127.0.0.1:9")
     assert done.returncode == 1
     assert "PROBLEM  http://127.0.0.1:9" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("torch", "said"),
+    [
+        ("raise ImportError('no module named torch')", "ImportError: no module named torch"),
+        ("raise OSError('libcudart.so.12: cannot open shared object file')", "OSError: libcudart.so.12: cannot open"),
+        ("", "AttributeError: module 'torch' has no attribute 'device'"),
+    ],
+)
+def test_doctor_goes_on_where_torch_is_broken(torch: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text(torch, encoding="utf-8")
+    done = run("doctor", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1, done.stderr
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    [(_, _, found)] = [line for line in lines if line[:2] == ["PROBLEM", "devices"]]
+    assert found.startswith(f"cannot be looked at: {said}")
+    assert ["ok", "hub"] in [line[:2] for line in lines]  # what comes after it is looked at all the same
 
 
 def test_doctor_finds_the_package_that_overwrites_ours(tmp_path: Path) -> None:

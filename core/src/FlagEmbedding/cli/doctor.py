@@ -7,6 +7,9 @@ import os
 import platform
 import urllib.request
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from http.client import HTTPException
+from urllib.error import HTTPError
 
 import click
 
@@ -25,8 +28,8 @@ Finding = tuple[bool, str, str]  # whether it is well, what was looked at, what 
 @click.option("--offline", is_flag=True, help="Do not ask the hub.")
 def command(as_json: bool, offline: bool) -> None:
     """Look for what keeps models from loading: versions, devices, plugins, clashes, the hub. Exit status 1 if found."""
-    checks: list[Callable[[], Iterator[Finding]]] = [_versions, _owners, _plugins, _devices]
-    findings = [finding for check in [*checks, *([] if offline else [_hub])] for finding in check()]
+    looked_at = {what: check for what, check in _CHECKS.items() if not (offline and check is _hub)}
+    findings = [finding for what, check in looked_at.items() for finding in _findings(what, check)]
     rows = [{"": "ok" if well else "PROBLEM", "what": what, "found": found} for well, what, found in findings]
     if as_json:
         show_json([{"ok": well, "what": what, "found": found} for well, what, found in findings])
@@ -34,6 +37,14 @@ def command(as_json: bool, offline: bool) -> None:
         show_table(rows)
     if not all(well for well, _, _ in findings):
         raise click.exceptions.Exit(1)
+
+
+def _findings(what: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds; that it fails itself is a finding too, and the others are made all the same."""
+    try:
+        yield from check()
+    except Exception as error:  # noqa: BLE001 - a broken torch raises what it likes, and this is asked because of it
+        yield False, what, f"cannot be looked at: {type(error).__name__}: {error}"
 
 
 def _versions() -> Iterator[Finding]:
@@ -75,9 +86,29 @@ def _hub() -> Iterator[Finding]:
     if constants.HF_HUB_OFFLINE:
         yield True, "hub", "not asked: HF_HUB_OFFLINE is set; models come from the cache and from folders"
         return
-    asked = urllib.request.Request(constants.ENDPOINT, method="HEAD")  # noqa: S310 - the user's own endpoint
+    try:
+        yield _answer(constants.ENDPOINT)
+    # ValueError: no address of the web, HTTPException: no server of it.
+    except (OSError, ValueError, HTTPException) as error:
+        yield False, constants.ENDPOINT, f"{type(error).__name__}: {error}; the cache and folders still work"
+
+
+def _answer(endpoint: str) -> Finding:
+    asked = urllib.request.Request(endpoint, method="HEAD")  # noqa: S310 - the user's own endpoint
     try:
         with urllib.request.urlopen(asked, timeout=_PATIENCE_S):  # noqa: S310
-            yield True, constants.ENDPOINT, "answers"
-    except OSError as error:
-        yield False, constants.ENDPOINT, f"{error}; the cache and folders still work"
+            return True, endpoint, "answers"
+    except HTTPError as error:
+        error.close()
+        if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise
+        return True, endpoint, f"answers ({error.code} {error.reason})"  # to this question; models are asked otherwise
+
+
+_CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "versions": _versions,
+    "import FlagEmbedding": _owners,
+    "plugins": _plugins,
+    "devices": _devices,
+    "hub": _hub,
+}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 import click
@@ -15,6 +14,8 @@ from FlagEmbedding.inference.auto_embedder import FlagAutoModel
 
 # Texts that are encoded and written at a time, so that a long input starts to come out early and memory stays flat.
 _BLOCK = 4096
+# The same where there are several devices: the others are started for what takes long within one call.
+_BLOCK_OF_SEVERAL = 65536
 
 
 @click.command("encode")
@@ -41,39 +42,38 @@ def command(
 ) -> None:
     """Encode TEXT, or what --input holds, with MODEL (a name, a hub id or a local folder).
 
-    Writes a JSON object a text, in order: {"text": ..., "embedding": [...]}, beside the other columns of the row.
+    Writes a JSON object a text, in order: its row as it was read ({"text": ...} for TEXT and for lines), with
+    "embedding". A row that has a column of this name is refused.
     """
-    found = rows(text, source, kind, column)
-    encode = _encoder(model, role, options)
-    for block in _blocks(found):
-        vectors = encode([row["text"] for row in block])
-        output.writelines(_line(row, vector.tolist()) for row, vector in zip(block, vectors, strict=True))
-
-
-def _line(row: Row, vector: list[float]) -> str:
-    return json.dumps({**row, "embedding": vector}, ensure_ascii=False) + "\n"
-
-
-def _encoder(model: str, role: str, options: dict[str, Any]) -> Callable[[list[str]], Any]:
+    found = rows(text, source, kind, column, adds=("embedding",))
     embedder = FlagAutoModel.from_finetuned(
         model,
         devices=options["device"],
         query_instruction_for_retrieval=options["instruction"],
         truncate_dim=options["truncate_dim"],
     )
+    encode = _encoder(embedder, role, options)
+    for block in _blocks(found, _BLOCK_OF_SEVERAL if len(embedder.target_devices) > 1 else _BLOCK):
+        vectors = _dense(encode([row.text for row in block]))
+        output.writelines(row.line(embedding=vector.tolist()) for row, vector in zip(block, vectors, strict=True))
+
+
+def _encoder(embedder: Any, role: str, options: dict[str, Any]) -> Callable[[list[str]], Any]:
     methods: dict[str, Callable[..., Any]] = {
         "query": embedder.encode_queries,
         "passage": embedder.encode_corpus,
         "text": embedder.encode,
     }
-    return functools.partial(
-        methods[role],
-        batch_size=options["batch_size"],
-        max_length=options["max_length"],
-        show_progress=options["progress"],
-    )
+    # A class that knows no bars is told of none.
+    shown = {} if options["progress"] is None else {"show_progress": options["progress"]}
+    return functools.partial(methods[role], batch_size=options["batch_size"], max_length=options["max_length"], **shown)
 
 
-def _blocks(found: Iterator[Row]) -> Iterator[list[Row]]:
-    while block := list(itertools.islice(found, _BLOCK)):
+def _dense(vectors: Any) -> Any:
+    """Return the dense ones of a model that gives several kinds."""
+    return vectors["dense_vecs"] if isinstance(vectors, Mapping) else vectors
+
+
+def _blocks(found: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    while block := list(itertools.islice(found, size)):
         yield block

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, NamedTuple, TextIO, TypeVar
 
 import click
 
 from FlagEmbedding.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Row = dict[str, Any]
+Columns = dict[str, Any]
 
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+# Characters of a field of CSV: as many as every platform's C long holds, for Python's own limit is that of a page.
+_FIELD = 2**31 - 1
+
+
+class Row(NamedTuple):
+    """A text, and the columns of its row as they were read; the text is one of them."""
+
+    text: str
+    columns: Columns
+
+    def line(self, **added: Any) -> str:
+        """Return the row with what was found for it, as a line of JSON."""
+        return json.dumps({**self.columns, **added}, ensure_ascii=False) + "\n"
 
 
 def input_options(command: Command) -> Command:
@@ -29,7 +42,8 @@ def input_options(command: Command) -> Command:
             type=click.Choice(["text", "jsonl", "csv", "tsv"]),
             help="Of --input; default: by the file's name, else a text a line.",
         ),
-        click.option("-i", "--input", "source", type=click.File(encoding="utf-8"), help="A file; - is stdin."),
+        # A byte order mark, which Excel writes, is no part of the first column's name.
+        click.option("-i", "--input", "source", type=click.File(encoding="utf-8-sig"), help="A file; - is stdin."),
         click.argument("text", nargs=-1),
     ]
     for each in add:
@@ -37,26 +51,45 @@ def input_options(command: Command) -> Command:
     return command
 
 
-def rows(text: tuple[str, ...], source: TextIO | None, kind: str | None, column: str) -> Iterator[Row]:
-    """Return what was given, a mapping a text, the text under ``"text"``.
+def rows(
+    text: tuple[str, ...], source: TextIO | None, kind: str | None, column: str, adds: Sequence[str]
+) -> Iterator[Row]:
+    """Return what was given, a row a text; a line, or a TEXT, is a row with the one column ``"text"``.
+
+    Args:
+        text: The TEXTs.
+        source: The file.
+        kind: Its format; None means by its name.
+        column: Where a row has its text.
+        adds: The columns that the command adds to a row, so that it may have none of that name.
 
     Raises:
         UsageError: Neither or both of TEXT and ``--input`` were given.
-        InputError: While reading: a line is not what the format says, or has no such column.
+        InputError: While reading: a line is not UTF-8 or not what the format says, has no such column, or one of
+            ``adds``.
     """
     if bool(text) == (source is not None):
         raise click.UsageError("give either TEXT or --input.")
     if source is None:
-        return ({"text": each} for each in text)
+        return (Row(each, {"text": each}) for each in text)
     kind = kind or _SUFFIXES.get(Path(source.name).suffix.lower(), "text")
     if kind == "text":
-        return ({"text": line.rstrip("\r\n")} for line in source)
+        return (Row(line, {"text": line}) for line in (line.rstrip("\r\n") for line in _lines(source)))
     found = _json_rows(source) if kind == "jsonl" else _table_rows(source, _DELIMITERS[kind])
-    return _with_text(found, source.name, column)
+    return _with_text(found, source.name, column, adds)
 
 
-def _json_rows(source: TextIO) -> Iterator[tuple[int, Row]]:
-    for number, line in enumerate(source, 1):
+def _lines(source: TextIO) -> Iterator[str]:
+    try:
+        yield from source
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source.name} is not UTF-8 ({error}). Convert it, with iconv for instance.") from error
+
+
+def _json_rows(source: TextIO) -> Iterator[tuple[int, Columns]]:
+    for number, line in enumerate(_lines(source), 1):
+        if line.isspace():
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:
@@ -66,22 +99,29 @@ def _json_rows(source: TextIO) -> Iterator[tuple[int, Row]]:
         yield number, row
 
 
-def _table_rows(source: TextIO, delimiter: str) -> Iterator[tuple[int, Row]]:
-    reader = csv.DictReader(source, delimiter=delimiter, strict=True)
+def _table_rows(source: TextIO, delimiter: str) -> Iterator[tuple[int, Columns]]:
+    csv.field_size_limit(_FIELD)
+    reader = csv.DictReader(_lines(source), delimiter=delimiter, strict=True)
     try:
         for row in reader:
             if None in row:
                 raise InputError(f"line {reader.line_num} of {source.name} has more columns than the first.")
             yield reader.line_num, row
     except csv.Error as error:
-        raise InputError(f"line {reader.line_num} of {source.name} is no CSV: {error}") from error
+        raise InputError(f"line {reader.reader.line_num} of {source.name} is no CSV: {error}") from error
 
 
-def _with_text(found: Iterable[tuple[int, Row]], name: str, column: str) -> Iterator[Row]:
+def _with_text(found: Iterable[tuple[int, Columns]], name: str, column: str, adds: Sequence[str]) -> Iterator[Row]:
     for number, row in found:
         value = row.get(column)
         if not isinstance(value, str):
             known = ", ".join(map(str, row)) or "none"
             problem = f"line {number} of {name} has no text in the column {column!r} (columns: {known})"
             raise InputError(f"{problem}. Name the column with --column.")
-        yield {**row, "text": value}
+        for added in adds:
+            if added in row:
+                raise InputError(
+                    f"line {number} of {name} has a column {added!r} of its own, and this command adds one of that "
+                    f"name to each row. Rename or remove it."
+                )
+        yield Row(value, row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TextIO
 
 import click
@@ -37,9 +36,10 @@ def command(
 ) -> None:
     """Sort TEXT, or what --input holds, by relevance to --query with MODEL (a name, a hub id or a local folder).
 
-    Writes a JSON object a text, best first: {"index": ..., "score": ..., "text": ...}, beside the other columns.
+    Writes a JSON object a text, best first: its row as it was read ({"text": ...} for TEXT and for lines), with
+    "index" (its place in what was read, from 0) and "score". A row that has a column of these names is refused.
     """
-    found = list(rows(text, source, kind, column))
+    found = list(rows(text, source, kind, column, adds=("index", "score")))
     reranker = FlagAutoReranker.from_finetuned(model, devices=device)
-    hits = reranker.rank(query, [row["text"] for row in found], top, show_progress=progress, **options)
-    output.writelines(json.dumps({**found[hit["index"]], **hit}, ensure_ascii=False) + "\n" for hit in hits)
+    hits = reranker.rank(query, [row.text for row in found], top, show_progress=progress, **options)
+    output.writelines(found[hit["index"]].line(index=hit["index"], score=hit["score"]) for hit in hits)

@@ -64,13 +64,13 @@ def _detected(text: str) -> tuple[str, Resolution[Any], str]:
 
 
 def _settings(config: ModelConfig, owner: str) -> Iterator[dict[str, Any]]:
-    defaults = {field.name: field.default for field in dataclasses.fields(cast("Any", config))}
+    defaults = {field.name: _default(field) for field in dataclasses.fields(cast("Any", config))}
     for name, value in {**config.as_dict(), "model_class": config.model_class_reference}.items():
-        yield {
-            "setting": name,
-            "from": "default" if not value or value == defaults.get(name) else owner,
-            "value": value,
-        }
+        yield {"setting": name, "from": "default" if value == defaults[name] else owner, "value": value}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _shown(value: object) -> str:
