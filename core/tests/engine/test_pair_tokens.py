@@ -61,7 +61,7 @@ def theirs(tokenizer, query, passage, **options):
 
 
 def frame_of(tokenizer):
-    return template_frame("acme/model", tokenizer)[0]
+    return template_frame("acme/model", tokenizer, typed=True)[0]
 
 
 def type_ids(row):
@@ -70,7 +70,7 @@ def type_ids(row):
 
 def test_whole_pairs_are_those_of_transformers(load, model_type):
     ours, plain = load(model_type), load(model_type)
-    frame, numbered = template_frame("acme/model", ours)
+    frame, numbered = template_frame("acme/model", ours, typed=True)
     tokens = PairTokenizer(ours)(PAIRS, frame, whole, 500)
     assert (tokens.cut, tokens.max_length) == (0, 500)
     assert numbered is (model_type == "bert")
@@ -202,7 +202,7 @@ class TestTemplate:
     def test_any_ids_before_between_and_after(self, joined, pair, frame, numbered):
         tokenizer = joined(pair)
         expected = Frame(*[tokenizer.convert_tokens_to_ids(part.split()) for part in frame])
-        assert template_frame("acme/model", tokenizer) == (expected, numbered)
+        assert template_frame("acme/model", tokenizer, typed=True) == (expected, numbered)
         (row,) = PairTokenizer(tokenizer)([("one of", "river stone")], expected, whole, 99).rows
         assert row.ids == theirs(joined(pair), "one of", "river stone")[0]
 
@@ -218,7 +218,7 @@ class TestTemplate:
     )
     def test_another_way_is_refused(self, joined, pair, tokens):
         with pytest.raises(CheckpointError) as caught:
-            template_frame("acme/model", joined(pair))
+            template_frame("acme/model", joined(pair), typed=True)
         assert str(caught.value) == (
             f"the tokenizer of 'acme/model' joins a pair in a way that is not known here: {tokens}. "
             "Correct the post_processor in its tokenizer.json."
@@ -249,7 +249,7 @@ class TestTemplate:
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 0), ("[SEP]", 1)]
         )
         with pytest.raises(CheckpointError, match=r"joins a pair in a way that is not known here: \['\[CLS\]'"):
-            template_frame("acme/model", SimpleNamespace(backend_tokenizer=backend))
+            template_frame("acme/model", SimpleNamespace(backend_tokenizer=backend), typed=True)
 
 
 @pytest.mark.parametrize("room", [1, 0, -3])

@@ -37,7 +37,7 @@ def words(count, start):
 
 
 def ours(tokenizer, pair, rule, max_length):
-    frame, _ = template_frame("acme/model", tokenizer)
+    frame, _ = template_frame("acme/model", tokenizer, typed=True)
     (row,) = PairTokenizer(tokenizer)([pair], frame, rule(max_length - len(frame)), max_length).rows
     return row
 

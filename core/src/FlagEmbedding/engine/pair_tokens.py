@@ -98,7 +98,7 @@ class PairTokenizer:
         return ids[len(ids) - kept :] if self._from_left else ids[:kept]
 
 
-def template_frame(source: str, tokenizer: Any, typed: bool = True) -> tuple[Frame, bool]:
+def template_frame(source: str, tokenizer: Any, typed: bool) -> tuple[Frame, bool]:
     """Return the frame that a tokenizer itself puts around a pair, and whether it numbers the two parts.
 
     Args:

@@ -39,6 +39,16 @@ def test_rows_in_the_order_asked_for(tokens, expected):
     assert rows(tokens) == expected
 
 
+def test_nothing_is_copied_of_a_head_that_stays():
+    unread = SimpleNamespace()  # has no weights to copy
+    whole = model()
+    found = VocabularyRows(SimpleNamespace(get_output_embeddings=lambda: unread, config=whole.config), [1], alone=False)
+    unread.weight, unread.bias = WEIGHT, None
+    assert found(STATES).tolist() == [[1.0], [1.25]]
+    unread.weight = 2 * WEIGHT
+    assert found(STATES).tolist() == [[2.0], [2.5]]
+
+
 def test_a_bias():
     assert rows([3, 0], bias=BIAS) == [[46.0, 11.0], [44.0, 13.0]]
 

@@ -34,10 +34,10 @@ class LightweightLLMReranker(BaseLLMReranker):
         cutoff_layers: Score after so many layers, and run no more of them. One layer (a number, or a list of one) gives
             a list of floats; several give one such list each, in the order in which they are named. None is the last.
         compress_layers: The layers before which the tokens of the passage get fewer; query and prompt keep theirs.
-        compress_ratio: How many become one each time: 2, 4 or 8; 1 compresses nothing.
+        compress_ratio: How many tokens become one each time: 2, 4 or 8; 1 compresses nothing.
         prompt: What the model is asked; None means whether the passage contains an answer.
         head: Which head scores a layer: by its ``"position"`` among those named, as FlagEmbedding 1.x has it, or the
-            one that was trained with the ``"layer"``; see :func:`~flagembedding_bge.cost_wise_cuts.plan_cuts`.
+            one that was trained with the ``"layer"``; see ``flagembedding_bge.cost_wise_cuts``.
 
     Raises:
         CheckpointError: Files are missing, damaged, or do not fit together.

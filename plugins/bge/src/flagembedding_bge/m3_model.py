@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import Tensor
 
+from FlagEmbedding.engine.weights import read_pickled
 from FlagEmbedding.errors import CheckpointError
 
 SPARSE, COLBERT = "sparse_linear", "colbert_linear"
@@ -131,7 +131,7 @@ def load_head(folder: Path, source: str, name: str, width: int, out_features: in
     path = folder / f"{name}.pt"
     if not path.is_file():
         return MissingHead(name, source, width, out_features or width)
-    state = _read(path, source)
+    state = read_pickled(path, path.name, source)
     found = {key: tuple(value.shape) for key, value in state.items()}
     rows = out_features or (found.get("weight") or (0,))[0]
     wanted = {"weight": (rows, width), "bias": (rows,)}
@@ -140,22 +140,3 @@ def load_head(folder: Path, source: str, name: str, width: int, out_features: in
     head = torch.nn.Linear(width, rows, device="meta")  # no random numbers are drawn that the file would replace
     head.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
     return head.requires_grad_(requires_grad=False)
-
-
-def _read(path: Path, source: str) -> Mapping[str, Tensor]:
-    """Load a file of tensors; ``weights_only``, so that nothing in it is executed."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch's own words are left to the chained cause: they advise to load the file without the safeguard.
-        raise CheckpointError(
-            f"{path.name} of {source!r} cannot be loaded as tensors ({type(error).__name__}): it is damaged, or holds "
-            f"code, which is not run. Fetch or copy it again."
-        ) from error
-    if not isinstance(state, Mapping) or not all(map(_is_floating, state.values())):
-        raise CheckpointError(f"{path.name} of {source!r} is no state dict of a linear layer.")
-    return state
-
-
-def _is_floating(value: object) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()

@@ -22,7 +22,7 @@ class VocabularyRows:
         head, config = model.get_output_embeddings(), model.config.get_text_config()
         self._tokens = list(tokens)
         self._head = None if alone else head
-        self._rows = self._read(head)
+        self._rows = self._read(head) if alone else None
         self._cap: float | None = getattr(config, "final_logit_softcapping", None)  # Gemma 2
         divisor = getattr(config, "logits_scaling", None) or 1.0  # Granite
         self._scale: float = (getattr(config, "logit_scale", None) or 1.0) / divisor  # Cohere
@@ -36,7 +36,7 @@ class VocabularyRows:
         Returns:
             float32 ``[rows, tokens]``.
         """
-        weight, bias = self._rows if self._head is None else self._read(self._head)
+        weight, bias = self._rows or self._read(self._head)
         logits = torch.nn.functional.linear(states.to(weight.dtype), weight, bias).float() * self._scale
         return logits if self._cap is None else torch.tanh(logits / self._cap) * self._cap
 
