@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import os
-import sys
-from pathlib import Path
 
 # Read when the libraries are imported, so it comes before them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -36,12 +34,8 @@ def _own_exports(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The module ``tiny.py``: with ``--import-mode=importlib`` tests cannot import their neighbours by name."""
-    name = "flagembedding_core_tests_tiny"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "core/tests/tiny.py")
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The module ``tiny.py``, which builds tiny checkpoints and knows what they must give."""
+    return importlib.import_module("tiny")
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_rerankers
 import transformers
 
 from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
@@ -30,9 +29,8 @@ def architectures(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.fixture(scope="session")
 def rerankers(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The folder of a tiny checkpoint of each reranker's architecture, built when asked for; nobody may change them."""
-    builders = tiny_rerankers()
     root = tmp_path_factory.mktemp("rerankers")
-    return Lazily(lambda architecture: builders.build(tiny, root / architecture, architecture))
+    return Lazily(lambda architecture: tiny_rerankers.build(tiny, root / architecture, architecture))
 
 
 class Lazily(dict[str, Path]):
@@ -45,16 +43,6 @@ class Lazily(dict[str, Path]):
     def __missing__(self, key: str) -> Path:
         self[key] = made = self._make(key)
         return made
-
-
-@functools.cache
-def tiny_rerankers() -> Any:
-    spec = importlib.util.spec_from_file_location("tiny_rerankers", Path(__file__).with_name("tiny_rerankers.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hostile_settings import HOSTILE, VALUES, Evil  # as the test has loaded it
+from hostile_settings import HOSTILE, VALUES, Evil
 from safetensors.torch import load_file, save_file
 
 WEIGHTS = "model.safetensors"

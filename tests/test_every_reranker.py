@@ -7,7 +7,6 @@ which transformers lacks, the formulas of their networks written out in ``plugin
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -15,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import cost_wise_checkpoints
+import minicpm_tiny
 import pytest
 import torch
 import transformers
@@ -110,7 +111,7 @@ def qwen3(folder: Path) -> Callable[[str, str], float]:
 
 def minicpm(folder: Path) -> Callable[[str, str], float]:
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-    network = builders().loaded("minicpm_tiny").Reference(folder)
+    network = minicpm_tiny.Reference(folder)
     last = json.loads((folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
     return lambda query, passage: network.scores([*itertools.chain(*parts(tokenizer, query, passage, PROMPT))], [last])[
         0
@@ -120,7 +121,7 @@ def minicpm(folder: Path) -> Callable[[str, str], float]:
 def cost_wise_gemma(folder: Path) -> Callable[[str, str], float]:
     """Its last layer, with the first head: the published code takes the head by place in the list of layers."""
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-    network = builders().loaded("cost_wise_checkpoints").Reference(folder)
+    network = cost_wise_checkpoints.Reference(folder)
     last = network.config["num_hidden_layers"]
 
     def score(query: str, passage: str) -> float:
@@ -129,15 +130,6 @@ def cost_wise_gemma(folder: Path) -> Callable[[str, str], float]:
         return network.score([*itertools.chain(*pieces)], sum(lengths[:3]), sum(lengths[4:]), last, 0)
 
     return score
-
-
-def builders() -> Any:
-    spec = importlib.util.spec_from_file_location("tiny_rerankers", Path(__file__).with_name("tiny_rerankers.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 REFERENCES: dict[str, Callable[[Path], Callable[[str, str], float]]] = {

@@ -7,13 +7,11 @@ FLAGEMBEDDING_FUZZ_FROM with which seed to begin, so that one that failed can be
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import random
 import resource
 import shutil
 import signal
-import sys
 import traceback
 import warnings
 from collections import Counter
@@ -21,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import folder_mutations
 import numpy as np
 import pytest
 import torch
@@ -43,18 +42,6 @@ ROOM = 4 * 2**30
 
 class HangError(BaseException):
     """It took too long; no Exception, so that nobody takes it for a fault of the folder."""
-
-
-@pytest.fixture(scope="module")
-def mutations() -> Any:
-    """The module ``folder_mutations.py``, and the one that it needs: tests cannot import their neighbours by name."""
-    for name in ("hostile_settings", "folder_mutations"):
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +171,7 @@ def outcome(kind: str, folder: Path, trap: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mutated_folders(kind: str, folders: dict[str, Path], mutations: Any, tmp_path: Path) -> None:
+def test_mutated_folders(kind: str, folders: dict[str, Path], tmp_path: Path) -> None:
     outcomes: Counter[str] = Counter()
     failures = []
     for seed in range(FIRST, FIRST + COUNT):
@@ -192,7 +179,7 @@ def test_mutated_folders(kind: str, folders: dict[str, Path], mutations: Any, tm
         shutil.copytree(folders[kind], folder)
         others = [folders[other] for other in KINDS if other != kind]
         draw = random.Random(f"{kind} {seed}")
-        mutation = mutations.Mutation(draw, folder, others, trap)
+        mutation = folder_mutations.Mutation(draw, folder, others, trap)
         done = mutation.apply()
         # A second fault may hide code that would run; and whoever writes into a pipe waits for a reader.
         if draw.random() < 0.3 and not done.startswith(("pickle", "put_something_else")):

@@ -11,6 +11,7 @@ import pytest
 from FlagEmbedding import FlagAutoModel, FlagAutoReranker
 from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
 from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
+from FlagEmbedding.testing.answers import apart
 
 WORDS = ["the", "river", "of", "light", "garden", "seven", "stones", "where", "is", "a", "blue", "house", "on", "hill"]
 COUNT = 140  # more than the fewest that workers are started for
@@ -33,20 +34,6 @@ def devices(count):
 def scale(scores):
     """Return the size of logits: float32 has seven digits, wherever the point is."""
     return max(1.0, float(np.abs(np.asarray(scores)).max()))
-
-
-def apart(one, other):
-    """Return the greatest difference between two results of the same shape; other parts must be equal."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        return max((apart(one[key], other[key]) for key in one), default=0.0)
-    if one is None:
-        assert other is None
-        return 0.0
-    if isinstance(one, list) and one and not isinstance(one[0], float):
-        assert len(one) == len(other)
-        return max(apart(*pair) for pair in zip(one, other, strict=True))
-    return float(np.abs(np.asarray(one) - np.asarray(other)).max(initial=0.0))
 
 
 @pytest.mark.parametrize("name", one_of_each_class(AUTO_EMBEDDER_MAPPING))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+import cost_wise_checkpoints
+import minicpm_tiny
 import transformers
 
-_BGE_TESTS = Path(__file__).resolve().parents[1] / "plugins/bge/tests"
 _CHAT_TOKENS = ("<|im_start|>", "<|im_end|>", "<think>", "</think>", "yes", "no")
 
 
@@ -26,7 +25,7 @@ def build(tiny: Any, folder: Path, architecture: str) -> Path:
     if name == "minicpm":
         return build_minicpm(tiny, folder, **depth)
     if name == "cost_wise_gemma":
-        return loaded("cost_wise_checkpoints").write_with_tokenizer(folder, tiny, **depth)
+        return cost_wise_checkpoints.write_with_tokenizer(folder, tiny, **depth)
     return tiny.build_classifier(folder, architecture)
 
 
@@ -57,16 +56,7 @@ def build_new_classifier(tiny: Any, folder: Path) -> Path:
 
 def build_minicpm(tiny: Any, folder: Path, **changes: Any) -> Path:
     tokenizer = tiny.byte_tokenizer()
-    loaded("minicpm_tiny").build(folder, vocab_size=tokenizer.get_vocab_size(), **changes)
+    minicpm_tiny.build(folder, vocab_size=tokenizer.get_vocab_size(), **changes)
     special = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
     tiny.save_tokenizer(folder, tokenizer, special, "LlamaTokenizerFast")
     return folder
-
-
-def loaded(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, _BGE_TESTS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import shutil
 from pathlib import Path
 
+import m3_checkpoints
 import pytest
 import torch
 
@@ -45,10 +45,7 @@ class M3Reference:
 @pytest.fixture(scope="session")
 def m3_checkpoint(tmp_path_factory):
     """The folder of the model, built once; nobody may change it."""
-    spec = importlib.util.spec_from_file_location("m3_checkpoints", Path(__file__).with_name("m3_checkpoints.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write(tmp_path_factory.mktemp("tiny") / "m3")
+    return m3_checkpoints.write(tmp_path_factory.mktemp("tiny") / "m3")
 
 
 @pytest.fixture

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import ClassVar
+
+import cost_wise_checkpoints
+import m3_checkpoints
+import minicpm_tiny
 
 from FlagEmbedding.testing import PluginContract, vocabularies
 
-
-def neighbour(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # Networks that transformers lacks, and heads beside one that it has.
 OWN = {
-    "bge-m3": lambda folder: neighbour("m3_checkpoints").write(folder),
-    "bge-reranker-v2-minicpm-layerwise": lambda folder: neighbour("minicpm_tiny").build_with_tokenizer(
+    "bge-m3": m3_checkpoints.write,
+    "bge-reranker-v2-minicpm-layerwise": lambda folder: minicpm_tiny.build_with_tokenizer(
         folder, max_position_embeddings=512
     ),
-    "bge-reranker-v2.5-gemma2-lightweight": lambda folder: neighbour("cost_wise_checkpoints").write_with_tokenizer(
+    "bge-reranker-v2.5-gemma2-lightweight": lambda folder: cost_wise_checkpoints.write_with_tokenizer(
         folder, vocabularies
     ),
 }

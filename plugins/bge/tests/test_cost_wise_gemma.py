@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
+import cost_wise_checkpoints as checkpoints
 import pytest
 import safetensors.torch
 import torch
@@ -21,17 +20,6 @@ SHAPES = [(12, 5, 7), (13, 5, 7), (12, 3, 7), (19, 6, 6), (20, 4, 8), (16, 4, 3)
 _GENERATOR = torch.Generator().manual_seed(1)
 PAIRS = [(torch.randint(3, 90, (size,), generator=_GENERATOR).tolist(), query, end) for size, query, end in SHAPES]
 EVERY = [2, 3, 4, 5, 6]
-
-
-def neighbour(name):
-    """With ``--import-mode=importlib`` tests cannot import their neighbours by name."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-checkpoints = neighbour("cost_wise_checkpoints")
 
 
 def load(folder, dtype=torch.float32) -> CostWiseGemma:

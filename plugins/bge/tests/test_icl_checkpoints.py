@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
 import pytest
+import tiny
 import torch
 import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -136,17 +136,6 @@ def _framed(tokenizer: Tokenizer, special: dict[str, str]) -> Tokenizer:
         single=template, special_tokens=[(token, tokenizer.token_to_id(token)) for token in frame.values()]
     )
     return tokenizer
-
-
-def _load_tiny():
-    path = Path(__file__).parents[3] / "core" / "tests" / "tiny.py"
-    spec = importlib.util.spec_from_file_location("flagembedding_bge_tests_tiny", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny = _load_tiny()
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "gemma2"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import math
 import random
-from pathlib import Path
 
+import minicpm_tiny
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -36,17 +35,6 @@ SIGNATURE = (  # upstream's, for calls by position
     "passage_instruction_for_rerank passage_instruction_format cache_dir trust_remote_code devices cutoff_layers "
     "prompt batch_size query_max_length max_length normalize kwargs"
 )
-
-
-def neighbour(name):
-    """With ``--import-mode=importlib`` tests cannot import their neighbours by name."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-minicpm_tiny = neighbour("minicpm_tiny")
 
 
 class PairReference:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import json
 import math
 from pathlib import Path
 
+import cost_wise_checkpoints as checkpoints
 import pytest
 import tokenizers
 import torch
@@ -25,17 +25,6 @@ PAIRS = [
     ("which question is the question of all the others, and not one answer?", "small words, " * 5),
 ]
 PROMPT = "Predict whether passage B contains an answer to query A."
-
-
-def neighbour(name):
-    """With ``--import-mode=importlib`` tests cannot import their neighbours by name."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-checkpoints = neighbour("cost_wise_checkpoints")
 
 
 class ByHand:

@@ -154,10 +154,20 @@ def test_a_head_of_another_shape(m3_folder, file, state):
         load(m3_folder)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"weight": 1.0, "bias": 2.0}, {"weight": torch.zeros(1, 32).int()}])
-def test_a_head_that_is_no_state_dict(m3_folder, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "it holds no mapping of names to tensors"),
+        ({"weight": 1.0, "bias": 2.0}, "it holds no mapping of names to tensors"),
+        (
+            {"weight": torch.zeros(1, 32).int()},
+            r"weight is a tensor of torch\.int32 .*, and no plain floating",
+        ),
+    ],
+)
+def test_a_head_that_is_no_state_dict(m3_folder, content, message):
     torch.save(content, m3_folder / "sparse_linear.pt")
-    with pytest.raises(CheckpointError, match="no state dict of a linear layer"):
+    with pytest.raises(CheckpointError, match=rf"the sparse_linear\.pt of .* cannot be loaded: TypeError: {message}"):
         load(m3_folder)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
+import minicpm_tiny
 import pytest
 import safetensors.torch
 import torch
@@ -30,17 +29,6 @@ VARIANTS = {
     "from the embeddings on": {"start_layer": 0},
     "epsilon": {"rms_norm_eps": 0.1},
 }
-
-
-def neighbour(name):
-    """With ``--import-mode=importlib`` tests cannot import their neighbours by name."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-minicpm_tiny = neighbour("minicpm_tiny")
 
 
 def load(folder, dtype=torch.float32) -> LayerwiseMiniCPM:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from FlagEmbedding.engine.workers.handle import Worker
 from FlagEmbedding.engine.workers.pool import WorkerPool
 
 HERE = str(Path(__file__).parent)
@@ -57,6 +58,14 @@ def nobody_left(standins):
     yield
     assert multiprocessing.active_children() == []
     assert set(standins.children(os.getpid())) <= before
+
+
+@pytest.fixture
+def exit_codes(monkeypatch):
+    """Of the workers that are ended from here on: 0 of one that ended by itself, -9 of one that was killed."""
+    codes, end = [], Worker.end
+    monkeypatch.setattr(Worker, "end", lambda worker: codes.append(end(worker)) or codes[-1])
+    return codes
 
 
 @pytest.fixture

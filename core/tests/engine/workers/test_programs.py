@@ -96,7 +96,7 @@ def test_a_program_that_workers_cannot_import(program):
         # an idle worker ends by itself, and cleans up
         "look()\npool.run('keeps_a_lock', [[1]], {})",
         # others are at work when it ends
-        "look()\ntry: pool.run('fails_or_sleeps', [[20], ['x']], {})\nexcept ValueError: pass",
+        "look()\ntry: pool.run('fails_or_waits', [[20], ['x']], {'until': 'never'})\nexcept ValueError: pass",
         "look()\nthreading.Thread(target=pool.run, args=('double', [[1]], {'seconds': 1})).start()",
         "look()\nkept = pool.run.__self__; del pool\nimport gc; gc.collect()",
         "look()\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)",

@@ -86,10 +86,11 @@ class Standin:
         error.lock = threading.RLock()
         raise error
 
-    def fails_or_sleeps(self, part, device):
+    def fails_or_waits(self, part, device, until):
         if isinstance(part[0], str):
             raise ValueError(part[0])  # noqa: TRY004 - as a model would
-        time.sleep(part[0])
+        while not Path(until).exists():
+            time.sleep(0.01)
 
     def ends(self, part, device, how, folder=None):
         """End the process over a part that begins with a word; with ``folder``, once for each word."""
