@@ -1,6 +1,6 @@
 """Ours beside its peers, on the same weights, texts and threads, in turn, round after round.
 
-    python benchmarks/compare.py                       # everything; some three quarters of an hour on two quiet cores
+    python benchmarks/compare.py                       # everything; some half an hour on two quiet cores
     python benchmarks/compare.py --quick               # everything, tiny: does it run?
     python benchmarks/compare.py --only corpus-minilm queries --rounds 9
     python benchmarks/compare.py --list

@@ -73,7 +73,8 @@ class Bench:
         if contender.peer in _EXPORTED:
             self.reference.ask("export", folder=folder)
         shared = {"folder": folder, "kind": facts["kind"], "width": facts["width"], "max_length": MAX_LENGTH}
-        return {"do": "load", **shared, "device": case.device, "dtype": contender.dtype, "threads": self.threads}
+        chosen = {"device": case.device, "dtype": contender.dtype, "engine": contender.engine}
+        return {"do": "load", **shared, **chosen, "threads": self.threads}
 
     def lengths(self, case: Case, query: str | None) -> list[int]:
         """Return the tokens of each text of ``case``."""

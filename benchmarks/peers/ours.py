@@ -25,6 +25,8 @@ class Ours(Peer):
         options |= {"query_max_length": model["max_length"], "passage_max_length": model["max_length"]}
         if model["kind"] == "encoder":
             options["pooling_method"] = "mean"
+        if model["engine"]:
+            options["engine"] = model["engine"]
         found = FlagEmbedding.FlagLLMModel if model["kind"] == "decoder" else FlagEmbedding.FlagModel
         self.model = found(model["folder"], **options)
 

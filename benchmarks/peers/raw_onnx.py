@@ -72,7 +72,7 @@ def _mean(hidden: Any, mask: Any) -> Any:
 
 
 def _batches(lengths: list[int], texts: int) -> Iterator[list[int]]:
-    """Yield indices, longest first; the same cut as ``FlagEmbedding.engine.planner.plan``."""
+    """Yield indices, longest first, as many at a time as the tokens allow: what ours does on one thread."""
     batch: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         longest = lengths[batch[0]] if batch else 0
