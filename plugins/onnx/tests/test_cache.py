@@ -19,6 +19,7 @@ import torch
 import transformers
 
 from FlagEmbedding import FlagLLMModel, FlagModel
+from FlagEmbedding.engine.fingerprint import model_files
 from FlagEmbedding.errors import OptionError
 from flagembedding_onnx import cache as kept
 from flagembedding_onnx import exporting, fingerprint
@@ -249,11 +250,11 @@ def test_where_it_is(monkeypatch, tmp_path):
 
 def test_the_fingerprint_is_of_the_weights_that_are_loaded(folder):
     """safetensors where there are some, as transformers has it."""
-    before = {path.name for path in fingerprint._files(folder)}
+    before = {path.name for path in model_files(folder)}
     (folder / "pytorch_model.bin").write_bytes(b"other")
-    assert {path.name for path in fingerprint._files(folder)} == before == {"config.json", "model.safetensors"}
+    assert {path.name for path in model_files(folder)} == before == {"config.json", "model.safetensors"}
     (folder / "model.safetensors").unlink()
-    assert {path.name for path in fingerprint._files(folder)} == {"config.json", "pytorch_model.bin"}
+    assert {path.name for path in model_files(folder)} == {"config.json", "pytorch_model.bin"}
 
 
 def test_a_missing_weight_is_the_cores_error(folder, load, cache):

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from FlagEmbedding.engine.fingerprint import digest
 from flagembedding_onnx.errors import DamagedEntryError, ExportError
-from flagembedding_onnx.fingerprint import digest
 
 ENVIRONMENT = "FLAGEMBEDDING_ONNX_CACHE"
 
