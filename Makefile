@@ -4,10 +4,13 @@
 #   make lint            style, types, and the direction of imports
 #   make wheels          build every distribution, install it into a fresh environment, try it there
 #   make bench           timings, side by side with other packages, each in an environment of its own (the first time
-#                        some 7 minutes and 10 GB, then 45 minutes; BENCH="--quick" for a short run)
+#                        some 7 minutes and 10 GB, then half an hour; BENCH="--quick" for a short run)
 #   make soak           twenty minutes of mixed calls: does the memory stay flat?
 #   make parity          our vectors beside those of FlagEmbedding 1.4.2
+#   make jobs            jobs whole: 30 kills, Ray, LanceDB, DuckDB, FAISS, usearch (the first time some minutes)
+#   make adapters        the adapters, with the programs that they plug into (the first time some minutes)
 #   make generate        rewrite the files that are generated from the plugins
+#   make docs            the documentation as a site, in docs/_build/html; every warning is an error
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +24,7 @@ export Q
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := true
 
-.PHONY: demo test lint wheels bench soak parity generate clean
+.PHONY: demo test lint wheels bench soak parity jobs adapters generate docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/stdlib_search.py $${Q:+"$$Q"}
@@ -55,9 +58,23 @@ soak: $(VENV)/.developing
 parity: $(VENV)/.developing
 	$(BIN)/python benchmarks/parity/compare.py
 
+jobs:
+	$(MAKE) VENV=.venv-jobs .venv-jobs/.embedding
+	FLAGEMBEDDING_TEST_KILLS=30 OMP_NUM_THREADS=1 .venv-jobs/bin/python -m pytest --durations 5 core/tests/jobs tests/jobs plugins/bge/tests/test_jobs.py
+
+adapters:
+	$(MAKE) VENV=.venv-adapters .venv-adapters/.adapting
+	OMP_NUM_THREADS=1 .venv-adapters/bin/python -m pytest -n 2 --durations 5 tests/adapters
+
 generate: $(VENV)/.installed
 	$(BIN)/python tools/generate_hints.py
 	$(BIN)/python tools/generate_models_page.py
+
+# From nothing each time: what is gone from the sources must not stay in the site.
+docs: $(VENV)/.documenting
+	rm -rf docs/_build
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -n -q -b html -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python tools/check_site.py
 
 # torch comes first and alone: asked for by another package, an unpinned one could be taken.
 $(VENV)/.installed: constraints.txt $(PYPROJECTS) $(WEIGHTS)
@@ -72,5 +89,17 @@ $(VENV)/.developing: $(VENV)/.installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	touch $@
 
+$(VENV)/.adapting: $(VENV)/.developing requirements-adapters.txt
+	$(PIP) -r requirements-adapters.txt
+	touch $@
+
+$(VENV)/.embedding: $(VENV)/.developing requirements-jobs.txt
+	$(PIP) -r requirements-jobs.txt
+	touch $@
+
+$(VENV)/.documenting: $(VENV)/.installed requirements-docs.txt
+	$(PIP) -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-wheels .venv-upstream .venv-upstream-135 .venv-bench-* .bench-cache dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-wheels .venv-jobs .venv-adapters .venv-upstream .venv-upstream-135 .venv-bench-* .bench-cache dist build docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -30,6 +30,12 @@ def test_it_says_what_is_done_to_what(capfd):
     assert "pairs/s" in err
 
 
+def test_what_was_done_before_counts_as_done(capfd):
+    with progress_bar(10, True, initial=6) as bar:
+        bar.update(1)
+    assert "7/10" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("show", [False, None])
 def test_no_bar_when_unwanted_and_none_by_itself_off_a_terminal(capfd, show):
     run(show)

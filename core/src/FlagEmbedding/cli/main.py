@@ -13,6 +13,7 @@ from FlagEmbedding.errors import FlagEmbeddingError
 _COMMANDS = {
     "completion": "print a script that completes this command in a shell",
     "doctor": "look for what keeps models from loading",
+    "embed": "embed files of any size into Parquet files; goes on after an interruption",
     "encode": "turn texts into vectors (JSONL)",
     "models": "list the models that the installed plugins register",
     "new-plugin": "write a plugin that can be installed, with its tests",
