@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,39 +15,84 @@ from typing import Any
 import pytest
 import torch
 
+import FlagEmbedding
+from FlagEmbedding import temporary_registration
 from FlagEmbedding.engine.pair_tokens import longest_first, only_second
 from FlagEmbedding.inference.embedder.model_mapping import AUTO_EMBEDDER_MAPPING
 from FlagEmbedding.inference.reranker.model_mapping import AUTO_RERANKER_MAPPING
-from FlagEmbedding.plugins.manager import PluginManager
+from FlagEmbedding.plugins.manager import PluginManager, plugin_manager
 from FlagEmbedding.references import load_reference
+from FlagEmbedding.registry.extensions import exported_names
 
 ROOT = Path(__file__).resolve().parent.parent
-MAPPINGS: dict[str, Any] = {"embedders": AUTO_EMBEDDER_MAPPING, "rerankers": AUTO_RERANKER_MAPPING}
 READMES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/README.md"))
-PAGES = ["README.md", "core/README.md", "docs/rerankers.md", *READMES]
+DOCS = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts}
+RUN_ELSEWHERE = {
+    "docs/plugins.md",  # its blocks are the files of a plugin: test_new_plugin.py
+    "docs/new-plugin.md",  # likewise
+    "docs/adapters.md",  # needs the programs it is about: tests/adapters
+    "docs/jobs.md",  # needs pyarrow: tests/jobs/test_page.py
+}
 
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"(?s)```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"))
 
 
+RUNNING = sorted(page for page in DOCS - RUN_ELSEWHERE if blocks(page, "python"))
+PAGES = ["README.md", "core/README.md", *RUNNING, *READMES]
+
+
 @pytest.fixture
 def own_models() -> Iterator[None]:
     """Forget what a page registers."""
-    before = {name: set(mapping) for name, mapping in MAPPINGS.items()}
-    yield
-    for name, mapping in MAPPINGS.items():
-        for model in set(mapping) - before[name]:
-            del mapping[model]
+    with temporary_registration():
+        yield
+
+
+# What a page constructs a class with, which the hub of tiny models cannot find: folders where the page is run.
+FOLDERS = {
+    "docs/customisation.md": {"path/to/my-model": "bert"},
+    "docs/moving-from-flagembedding.md": {
+        "BAAI/bge-base-en-v1.5": "bert",
+        "BAAI/bge-reranker-v2-m3": "xlm-roberta reranker",
+    },
+}
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.usefixtures("own_models")
-def test_the_python_blocks_run(page: str, tiny_hub: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("own_models", "capsys")
+def test_the_python_blocks_run(
+    page: str,
+    tiny_hub: Any,
+    architectures: dict[str, Path],
+    rerankers: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One after the other, as a reader would: what a block defines is there for the next."""
+    monkeypatch.chdir(tmp_path)  # some write files
+    for name, folder in FOLDERS.get(page, {}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to({**architectures, "xlm-roberta reranker": rerankers["xlm-roberta"]}[folder])
     code = blocks(page, "python")
     assert code
+    names: dict[str, Any] = {}
     for block in code:
-        exec(compile(block, page, "exec"), {})
+        exec(compile(block, page, "exec"), names)
+
+
+@pytest.mark.usefixtures("own_models")
+def test_the_tutorial_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the real weights; what its comparisons print is that both sides are equal."""
+    names: dict[str, Any] = {}
+    for block in blocks("docs/tutorial.md", r"\{code-cell\} python"):
+        exec(compile(block, "docs/tutorial.md", "exec"), names)
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert (lines.count("True"), lines.count("False"), said.err) == (5, 0, "")
+    best = [passage.split()[0] for passage in re.findall(r"->  (.*)", said.out)]
+    assert best == ["Thread.join", "csv.reader"]
 
 
 def commands(page: str) -> list[str]:
@@ -121,25 +167,91 @@ def test_the_readme_of_a_family_has_its_rerankers_with_their_lengths(plugin: str
     }
 
 
-def table(page: str, heading: str) -> list[list[str]]:
+def table(page: str, heading: str, level: int = 2) -> list[list[str]]:
     """Return the cells of the first table under a heading, the head left out."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    part = text[text.index(f"## {heading}\n") :]
+    part = text[text.index(f"\n{'#' * level} {heading}\n") :]
     lines = re.search(r"(?m)(^\|.*\n)+", part)
     assert lines is not None
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[0].splitlines()[2:]]
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
-def test_every_link_of_the_documentation_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-        assert target.startswith("http") or (page.parent / target).exists(), target
+@pytest.mark.parametrize("page", sorted(DOCS))
+def test_every_link_of_the_documentation_leads_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
 
 
 def test_every_page_is_in_the_index() -> None:
+    """As a link for those who read it here, and in a table of contents of the site."""
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    contents = "\n".join(re.findall(r"(?s)```\{toctree\}(.*?)```", index)).splitlines()
+    pages = {page.removeprefix("docs/") for page in DOCS if not page.startswith("docs/families/")} - {"index.md"}
     assert {page for page in pages if f"]({page})" not in index} == set()
+    assert {page for page in pages if page.removesuffix(".md") not in contents} == set()
+
+
+def test_every_family_has_a_page() -> None:
+    text = "".join((ROOT / page).read_text(encoding="utf-8") for page in DOCS)
+    included = re.findall(r"include\} \.\./\.\./(\S+)", text)
+    assert sorted(included) == [name for name in READMES if not name.startswith("core/")]
+
+
+def test_every_changelog_is_on_the_page() -> None:
+    page = (ROOT / "docs/changelog.md").read_text(encoding="utf-8")
+    logs = {str(path.relative_to(ROOT)) for path in ROOT.glob("*/*/CHANGELOG.md")} | {"core/CHANGELOG.md"}
+    assert set(re.findall(r"include\} \.\./(\S+)", page)) == logs
+
+
+@pytest.mark.parametrize("name", sorted([*FlagEmbedding.__all__, *exported_names()]))
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in DOCS if page.startswith("docs/reference/"))
+    same = {other for other in exported_names() if getattr(FlagEmbedding, other) is getattr(FlagEmbedding, name)}
+    assert any(re.search(rf"auto\w+:: (FlagEmbedding\.)?{each}$", pages, re.MULTILINE) for each in {name, *same})
+
+
+LANGUAGES = {"English": ("en",), "Chinese": ("zh",)}
+EMBEDDER_TABLES = ("English", "Chinese", "Several languages")
+
+
+def test_the_page_of_choices_has_every_model_as_the_catalogue_has_it() -> None:
+    known = dict(AUTO_EMBEDDER_MAPPING)
+    for heading in EMBEDDER_TABLES:
+        for name, _, *said, place in table("docs/choosing.md", heading, level=3):
+            config = known.pop(name.strip("`"))
+            assert said == [str(config.dimension), str(config.max_length), config.licence]
+            assert LANGUAGES.get(heading, ()) == (config.languages if heading in LANGUAGES else ())
+            assert heading in LANGUAGES or len(config.languages) > 1 or config.languages == ("multilingual",)
+            check_place(name.strip("`"), place)
+    assert known == {}
+    rerankers = {name: config for name, config in AUTO_RERANKER_MAPPING.items() if not config.unsupported}
+    for name, _, *said, place in table("docs/choosing.md", "Rerankers"):
+        config = rerankers.pop(name.strip("`"))
+        assert said == [", ".join(config.languages), str(config.max_length), config.licence]
+        check_place(name.strip("`"), place)
+    assert rerankers == {}
+
+
+def check_place(model: str, place: str) -> None:
+    records = plugin_manager().records()
+    [record] = [each for each in records if model in {*each.contribution.embedders, *each.contribution.rerankers}]
+    assert place.strip("`") == (f"[{record.name}]" if record.name in EXTRAS else record.distribution)
+
+
+EXTRAS = tomllib.loads((ROOT / "core/pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+
+def test_the_reasons_for_a_choice_are_true() -> None:
+    """Numbers, languages and licences that stand beside a model are those of its row below."""
+    tables = [table("docs/choosing.md", heading, level=3) for heading in EMBEDDER_TABLES]
+    sizes = {row[0]: row for rows in [*tables, table("docs/choosing.md", "Rerankers")] for row in rows}
+    for need, models, because in table("docs/choosing.md", "By need"):
+        chosen = [sizes[f"`{name}`"] for name in re.findall(r"`(.*?)`", models)]
+        assert chosen, need
+        for count, unit in re.findall(r"(\d+(?: [MB])?) (parameters|dimensions|tokens)", because):
+            column = {"parameters": 1, "dimensions": 2, "tokens": 3}[unit]
+            assert all(row[column] == count for row in chosen), (need, unit)
+        assert ("no commercial use" in because) == any("CC-BY-NC" in cell for row in chosen for cell in row)
 
 
 def test_the_plugin_of_the_documentation_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

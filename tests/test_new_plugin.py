@@ -96,6 +96,27 @@ def test_the_plugin_of_the_documentation_passes_its_own_tests(tmp_path: Path) ->
     assert done.returncode == 0, done.stdout
 
 
+def test_the_plugin_that_the_page_builds(tmp_path: Path) -> None:
+    """docs/new-plugin.md from its first step to its tests: the scaffold, with the page's files over it."""
+    assert new("arctic", tmp_path).returncode == 0
+    folder = tmp_path / "flagembedding-arctic"
+    text = (ROOT / "docs/new-plugin.md").read_text(encoding="utf-8")
+    own = re.findall(r"(?s)```python\n# (\S+)\n(.*?)```", text)
+    assert [name for name, _ in own] == ["src/flagembedding_arctic/catalog.py", "tests/test_contract.py"]
+    for name, code in own:
+        assert (folder / name).is_file()
+        (folder / name).write_text(code, encoding="utf-8")
+    info = folder / "src/flagembedding_arctic-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: flagembedding-arctic\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[flagembedding]\narctic = flagembedding_arctic.hooks\n")
+    done = run(sys.executable, "-m", "pytest", "-W", "error", cwd=folder, path=folder / "src")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"= \d\d passed", done.stdout), done.stdout
+    lines = [line for path in folder.rglob("*.py") for line in path.read_text("utf-8").splitlines() if line.strip()]
+    assert len(lines) < 60  # the page says "some fifty lines"
+
+
 def test_what_it_writes_is_in_order(written: tuple[Path, list[str]]) -> None:
     ruff = (sys.executable, "-m", "ruff")
     settings = ("--no-cache", "--config", ROOT / "pyproject.toml", written[0])
