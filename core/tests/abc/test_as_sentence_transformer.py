@@ -53,14 +53,15 @@ class TestEncode:
     @pytest.mark.parametrize(
         ("method", "twin"), [("encode_query", "encode_queries"), ("encode_document", "encode_corpus")]
     )
-    @pytest.mark.parametrize("texts", ["abc", TEXTS, tuple(TEXTS), [], iter(TEXTS)], ids=str)
+    @pytest.mark.parametrize("texts", ["abc", TEXTS, tuple(TEXTS), []], ids=str)
     def test_the_instructions_and_the_form(self, method, twin, texts):
         embedder = model(**INSTRUCTED)
-        texts = texts if isinstance(texts, (str, tuple)) else list(texts)
         found, expected = getattr(embedder, method)(texts), getattr(embedder, twin)(texts)
         assert isinstance(found, np.ndarray)
         assert found.shape == ((4,) if isinstance(texts, str) else (len(texts), 4))
         assert np.array_equal(found, expected)
+        if not isinstance(texts, str):
+            assert np.array_equal(getattr(embedder, method)(iter(texts)), expected)
 
     @pytest.mark.parametrize("method", ["encode_query", "encode_document", "encode", "encode_queries", "encode_corpus"])
     @pytest.mark.parametrize(
