@@ -234,7 +234,7 @@ def test_a_write_that_fails_leaves_no_file(tmp_path):
 
 def test_an_interrupt_leaves_finished_shards_and_no_other_file(model, texts, tmp_path):
     """Ctrl-C, as a terminal sends it, to the command."""
-    (tmp_path / "a.txt").write_text("\n".join(texts * 20))
+    (tmp_path / "a.txt").write_text("\n".join(f"{text} {index}" for index in range(200) for text in texts))
     arguments = [str(tmp_path / "a.txt"), "-o", str(tmp_path / "out"), "--model", model, "--shard-size", "100"]
     command = [Path(sys.executable).with_name("flagembedding"), "embed", *arguments, "--devices", "cpu"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

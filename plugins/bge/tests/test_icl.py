@@ -163,9 +163,9 @@ def test_a_long_query_loses_its_end_alone(kind, max_length, load, reference, cap
 def test_query_max_length_is_the_default_for_queries_alone(load):
     model = load(query_max_length=50, passage_max_length=200)
     long = "the river " * 60
-    assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=50)) == 0
+    assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=50)) <= TOLERANCE
     assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=51)) > TOLERANCE
-    assert differ(model.encode_corpus([long]), model.encode_corpus([long], max_length=200)) == 0
+    assert differ(model.encode_corpus([long]), model.encode_corpus([long], max_length=200)) <= TOLERANCE
     assert differ(model.encode([long]), model.encode([long], max_length=50)) > TOLERANCE
 
 
@@ -174,7 +174,7 @@ def test_examples_and_query_share_the_positions(max_length, load):
     """A query without bounds is cut so that examples, query and suffix fit the model."""
     model = load(examples_for_task=icl.EXAMPLES, query_max_length=max_length)
     long, longer = "stone " * 600, "stone " * 900
-    assert differ(model.encode_queries([long]), model.encode_queries([longer])) == 0
+    assert differ(model.encode_queries([long]), model.encode_queries([longer])) <= TOLERANCE
 
 
 def test_examples_that_leave_no_room(load):

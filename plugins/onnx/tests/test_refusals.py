@@ -52,7 +52,7 @@ def test_half_precision_is_for_accelerators(load):
 def test_a_device_that_it_does_not_run_on(load, monkeypatch):
     model = load()
     with pytest.raises(OptionError, match=r"runs on the CPU, not on 'meta'\. Say devices='cpu'"):
-        model._move_to("meta")
+        model._place("meta", None)
     assert model.encode("river").shape == (32,)
 
 

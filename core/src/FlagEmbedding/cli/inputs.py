@@ -81,7 +81,8 @@ def rows(
 
 def _lines(source: TextIO) -> Iterator[str]:
     try:
-        yield from source
+        for line in source:  # noqa: UP028 - "yield from" would close it, and it may be stdin
+            yield line
     except UnicodeDecodeError as error:
         raise InputError(f"{source.name} is not UTF-8 ({error}). Convert it, with iconv for instance.") from error
 
