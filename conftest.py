@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import signal
 
 # Read when the libraries are imported, so it comes before them.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,6 +23,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # nothing here depends on the clock
 )
 hypothesis.settings.load_profile("workspace")
+
+# A shell ignores Ctrl-C for what it starts in the background, and that is inherited: the tests' programs must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
