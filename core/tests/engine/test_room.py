@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from FlagEmbedding.engine import room as room_module
 from FlagEmbedding.engine.planner import CPU_TOKENS, LANE_TOKENS
 from FlagEmbedding.engine.room import Room
 
@@ -38,3 +39,15 @@ def test_how_many_batches_run_at_a_time(lengths, lanes):
 def test_one_at_a_time_where_several_may_not_run_side_by_side():
     assert Room("cpu", side_by_side=False).plan([8192] * 9, 256)[1] == 1
     assert Room("cuda:0").plan([8192] * 9, 256)[1] == 1
+
+
+@pytest.mark.parametrize(("device", "times"), [("cpu", 2), ("cuda:0", 0)])
+def test_free_memory_is_given_back_now_and_then(device, times, monkeypatch):
+    given = []
+    monkeypatch.setattr(room_module, "release", given.append)
+    room = Room(device)
+    for _ in range(5):
+        room.computed(30_000)
+        assert given in ([], [device], [device] * 2)
+    room.computed(40_000)
+    assert given == [device] * times

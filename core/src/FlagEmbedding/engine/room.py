@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from FlagEmbedding.engine.lanes import threads
+from FlagEmbedding.engine.memory import release
 from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TOKENS, Budget, Plan
+
+# Tokens on a CPU after which free memory is given back. Blocks of every size are asked for and freed while so many are
+# computed; giving back takes some milliseconds, and computing them seconds in any model that is worth it.
+_GIVE_BACK = 65536
 
 
 @dataclass
@@ -23,6 +28,7 @@ class Room:
     device: str
     side_by_side: bool = True
     tokens: int = field(init=False)
+    _computed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         self.tokens = CPU_TOKENS if self.device == "cpu" else ACCELERATOR_TOKENS
@@ -38,3 +44,12 @@ class Room:
     def shrink(self, plan: Plan) -> None:
         """Remember what a plan has found out about the memory."""
         self.tokens = min(self.tokens, plan.budget.tokens)
+
+    def computed(self, tokens: int) -> None:
+        """Count what has been computed, and now and then give back the memory that it has left unused."""
+        if self.device != "cpu":  # an accelerator's allocator is good at using again what it holds
+            return
+        self._computed += tokens
+        if self._computed >= _GIVE_BACK:
+            self._computed = 0
+            release(self.device)

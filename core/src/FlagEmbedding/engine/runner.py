@@ -96,6 +96,7 @@ class Engine(Generic[Input, Row, Out]):
                 for batch, result in self._computed(tokens.rows, head, batch_size):
                     sink.put([block[index] for index in batch], result)
                     bar.update(len(batch))
+                    self._room.computed(sum(len(tokens.rows[index]) for index in batch))
             if repeated:
                 sink.repeat(list(repeated.values()), list(repeated))
                 bar.update(len(repeated))

@@ -11,7 +11,7 @@ import torch
 
 from FlagEmbedding.abc.inference.as_sentence_transformer import AsSentenceTransformer
 from FlagEmbedding.abc.inference.dialect import read_finish, translate
-from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.abc.inference.instructions import Instructed, check_format, with_instruction
 from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.abc.inference.prompts import check_prompts
@@ -30,7 +30,7 @@ BLOCK = 16384
 Vectors: TypeAlias = "np.ndarray[Any, np.dtype[np.float32]] | torch.Tensor"
 
 
-class AbsEmbedder(AsSentenceTransformer, OnDevices, ABC):
+class AbsEmbedder(AsSentenceTransformer, Instructed, OnDevices, ABC):
     r"""An embedding model: texts in, vectors out.
 
     An author implements :meth:`encode_single_device`; instructions, input checks and defaults are here, once.
@@ -292,20 +292,3 @@ class AbsEmbedder(AsSentenceTransformer, OnDevices, ABC):
             float32 ``[dimension]``, unless the class gives something else.
         """
         return rows[0]
-
-    @staticmethod
-    def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
-        r"""Return a text with an instruction before it.
-
-        Args:
-            instruction_format: Two ``{}``: instruction, then text; ``\n`` may be written as two characters.
-            instruction: What goes before; ``""`` means nothing.
-            sentence: The text.
-
-        Returns:
-            What a model of this class would be given.
-
-        Raises:
-            ConfigError: The format has not two ``{}``.
-        """
-        return with_instruction([sentence], instruction, instruction_format)[0]

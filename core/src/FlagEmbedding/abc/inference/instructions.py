@@ -23,3 +23,24 @@ def with_instruction(texts: Sequence[str], instruction: str | None, instruction_
         return list(texts)
     template = check_format("{}{}" if instruction_format is None else instruction_format, "instruction_format")
     return [template.format(instruction, text) for text in texts]
+
+
+class Instructed:
+    """What embedders and rerankers have alike."""
+
+    @staticmethod
+    def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
+        r"""Return a text with an instruction before it.
+
+        Args:
+            instruction_format: Two ``{}``: instruction, then text; ``\n`` may be written as two characters.
+            instruction: What goes before; ``""`` means nothing.
+            sentence: The text.
+
+        Returns:
+            What a model of this class would be given.
+
+        Raises:
+            ConfigError: The format has not two ``{}``.
+        """
+        return with_instruction([sentence], instruction, instruction_format)[0]

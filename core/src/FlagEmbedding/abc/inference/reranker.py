@@ -10,7 +10,7 @@ from torch import Tensor
 
 from FlagEmbedding.abc.inference.as_cross_encoder import AsCrossEncoder, one_score_a_pair
 from FlagEmbedding.abc.inference.dialect import translate
-from FlagEmbedding.abc.inference.instructions import check_format, with_instruction
+from FlagEmbedding.abc.inference.instructions import Instructed, check_format, with_instruction
 from FlagEmbedding.abc.inference.on_devices import OnDevices
 from FlagEmbedding.abc.inference.options import check_count
 from FlagEmbedding.construction import refuse_unknown
@@ -38,7 +38,7 @@ class RankedDocument(TypedDict):
     text: NotRequired[str]
 
 
-class AbsReranker(AsCrossEncoder, OnDevices, ABC):
+class AbsReranker(AsCrossEncoder, Instructed, OnDevices, ABC):
     r"""A reranker: pairs of a query and a passage in, scores out.
 
     An author implements :meth:`compute_score_single_gpu`; instructions, input checks and ranking are here, once.
@@ -217,20 +217,3 @@ class AbsReranker(AsCrossEncoder, OnDevices, ABC):
         Returns:
             A float a pair, in order.
         """
-
-    @staticmethod
-    def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
-        r"""Return a text with an instruction before it.
-
-        Args:
-            instruction_format: Two ``{}``: instruction, then text; ``\n`` may be written as two characters.
-            instruction: What goes before; ``""`` means nothing.
-            sentence: The text.
-
-        Returns:
-            What a model of this class would be given.
-
-        Raises:
-            ConfigError: The format has not two ``{}``.
-        """
-        return with_instruction([sentence], instruction, instruction_format)[0]

@@ -102,14 +102,12 @@ class SomeRows(nn.Module):
         return result
 
 
-def wrap_last_mlp(model: Any) -> bool:
-    """Let the last layer's feed-forward part, most of a layer's work, compute the needed rows; say whether it does."""
-    layers = getattr(model, "layers", None)
-    if not layers or not isinstance(getattr(layers[-1], "mlp", None), nn.Module):
-        return False
-    if not isinstance(layers[-1].mlp, SomeRows):
-        layers[-1].mlp = SomeRows(layers[-1].mlp)
-    return True
+def wrap_last_mlp(model: Any) -> None:
+    """Let the last layer's feed-forward part, most of a layer's work, compute the needed rows, where there is one."""
+    layers = getattr(model, "layers", None) or [None]
+    mlp = getattr(layers[-1], "mlp", None)
+    if isinstance(mlp, nn.Module) and not isinstance(mlp, SomeRows):
+        layers[-1].mlp = SomeRows(mlp)
 
 
 def unwrap_last_mlp(model: Any) -> None:

@@ -39,7 +39,7 @@ class StockBody:
         interface.register()
         model.set_attn_implementation(interface.NAME)
         self._model = model
-        self._some_rows = wrap_last_mlp(model)
+        wrap_last_mlp(model)
         self._packed = pack_linears(model) if model.device.type == "cpu" else 0
         self.dtype: torch.dtype = next(model.parameters()).dtype
         # torch's own linears of half precision are oneDNN's too.
