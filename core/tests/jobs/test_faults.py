@@ -25,11 +25,9 @@ import pyarrow.parquet as pq
 from fsspec.implementations.memory import MemoryFileSystem
 
 from FlagEmbedding.errors import JobError
-from FlagEmbedding.jobs import embed_corpus
+from FlagEmbedding.jobs import embed_corpus, local
 from FlagEmbedding.jobs import shards as shards_module
 from FlagEmbedding.jobs.folder import LocalFolder, output_folder
-
-run_module = sys.modules["FlagEmbedding.jobs.run"]
 
 
 def part_names(folder):
@@ -157,7 +155,7 @@ def after_the_first_shard(monkeypatch, act):
                 act()
             yield shard
 
-    monkeypatch.setattr(run_module, "publish", publishing)
+    monkeypatch.setattr(local, "publish", publishing)
 
 
 def append(path):

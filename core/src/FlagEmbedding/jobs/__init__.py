@@ -14,7 +14,7 @@ except ImportError as error:
         f"Install them: pip install 'flagembedding-core[jobs]'"
     ) from error
 
-from FlagEmbedding.jobs.run import Report, embed_corpus, run
+from FlagEmbedding.jobs.local import Report, embed_corpus, run
 from FlagEmbedding.jobs.settings import EmbedJob
 
 __all__ = ["EmbedJob", "Report", "embed_corpus", "run"]

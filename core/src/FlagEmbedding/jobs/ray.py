@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 
 from FlagEmbedding.errors import FlagEmbeddingError, JobError, MissingExtraError, OptionError
 from FlagEmbedding.jobs.folder import Folder, output_folder
+from FlagEmbedding.jobs.local import Report, completed, describe, missing
 from FlagEmbedding.jobs.manifest import agree
 from FlagEmbedding.jobs.progress import Progress
 from FlagEmbedding.jobs.reading import find_input
-from FlagEmbedding.jobs.run import Report, completed, describe, missing
 from FlagEmbedding.jobs.settings import EmbedJob
 from FlagEmbedding.jobs.shards import Shard, finished
 from FlagEmbedding.jobs.tasks import Task, Worker, described, parts, read
@@ -40,7 +40,7 @@ def run_on_ray(
 ) -> Report:
     """Do ``job`` on the Ray cluster that this process or the environment names, else on one of this machine.
 
-    The output is that of :func:`~FlagEmbedding.jobs.run.run`, and either goes on where the other was interrupted. Every
+    The output is that of :func:`~FlagEmbedding.jobs.run`, and either goes on where the other was interrupted. Every
     node must see the input and the output under the same names.
 
     Args:

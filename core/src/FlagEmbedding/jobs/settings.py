@@ -31,7 +31,7 @@ _FREE = (
 
 @dataclass(frozen=True)
 class EmbedJob:
-    """A corpus to be embedded; :func:`~FlagEmbedding.jobs.run.run` does it here, :mod:`FlagEmbedding.jobs.ray` on Ray.
+    """A corpus to be embedded; :func:`~FlagEmbedding.jobs.run` does it here, :mod:`FlagEmbedding.jobs.ray` on Ray.
 
     Attributes:
         inputs: Files, folders and globs, as paths or as URLs that fsspec knows; their rows are taken in this order, the
