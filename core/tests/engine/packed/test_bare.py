@@ -26,6 +26,14 @@ def bare(folder, dtype=torch.float32):
     return bare_encoder(folder, transformers.AutoConfig.from_pretrained(folder), dtype, ("pooler.", "cls."))
 
 
+def weights_of(found):
+    """Return the weights of a bare encoder by their names in the backbone."""
+    weights = {f"embeddings.{name}": tensor for name, tensor in found.embeddings.state_dict().items()}
+    for index, layer in enumerate(found.layers()):
+        weights |= {f"encoder.layer.{index}.{name}": tensor for name, tensor in layer.state_dict().items()}
+    return weights
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_it_gives_what_transformers_gives(family, tiny, tmp_path, texts, alone):
     folder = tiny.build(tmp_path / family, family, layer_norm_eps=1e-3)
@@ -57,7 +65,9 @@ def test_the_dtype_is_the_one_that_is_asked_for(tiny, tmp_path):
     weights = {name: tensor.half() for name, tensor in safetensors.torch.load_file(path).items()}
     safetensors.torch.save_file(weights, path, {"format": "pt"})
     for dtype in (torch.float32, torch.bfloat16):
-        for name, tensor in bare(folder, dtype).state_dict().items():
+        found = weights_of(bare(folder, dtype))
+        assert len(found) == 5 + 16 * 2
+        for name, tensor in found.items():
             assert tensor.dtype is dtype
             assert torch.equal(tensor, weights[name].to(dtype))
 
@@ -71,7 +81,7 @@ def test_a_backbone_under_a_head_has_a_prefix(family, prefix, tiny, tmp_path):
     named["cls.predictions.bias"] = torch.zeros(3)
     named[prefix + "embeddings.position_ids"] = torch.arange(8)
     safetensors.torch.save_file(named, path, {"format": "pt"})
-    for name, tensor in bare(folder).state_dict().items():
+    for name, tensor in weights_of(bare(folder)).items():
         assert torch.equal(tensor, weights[name])
 
 
@@ -151,6 +161,23 @@ def test_a_bert_is_loaded_without_transformers_modelling_code(tiny, tmp_path):
     folder = tiny.build(tmp_path / "bert", "bert")
     done = subprocess.run([sys.executable, "-c", _SCRIPT, folder], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is mapped is read from /proc")
+def test_the_file_is_mapped_for_the_tables_alone(tiny, tmp_path):
+    folder = tiny.build(tmp_path / "bert", "bert")
+    model = FlagAutoModel.from_finetuned(folder, pooling_method="cls", devices="cpu")
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8")
+    assert maps.count(f"{folder}/model.safetensors") == 1
+    assert "lean packed encoder" in model.engine
+
+
+def test_a_file_that_goes_while_it_is_read_is_an_error(tiny, tmp_path):
+    folder = shutil.copytree(tiny.build(tmp_path / "bert", "bert"), tmp_path / "going")
+    found = bare(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"the weights of '.*going' cannot be loaded: FileNotFoundError"):
+        pack(found)
 
 
 def test_a_damaged_file_is_said_to_be(tiny, tmp_path):

@@ -9,7 +9,7 @@ XLM-RoBERTa, CamemBERT, ELECTRA ... share them; MPNet has its own); the check at
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from FlagEmbedding.engine.packed.attention import NotPackableError, attend, attend_rows
+from FlagEmbedding.engine.packed.bare import BareEncoder
 from FlagEmbedding.engine.packed.layout import Layout, Wanted
 from FlagEmbedding.engine.packed.linears import Activation, Linear, PrepackedLinear, best_linear
 
@@ -89,16 +90,14 @@ class LeanEncoder:
         # Nearly every text is of type 0 throughout: then one table does for both.
         self._typed_places = self._places + self._kinds[0] if self._kinds is not None else self._places
         self._norm = _norm(tables.LayerNorm)
-        layers = list(model.encoder.layer)
         self._heads: int = model.config.num_attention_heads
-        self._layers = [_layer(layer, make, last=layer is layers[-1]) for layer in layers]
+        layers, count = _stack(model)
+        self._layers = [_layer(layer, make, last=number == count) for number, layer in enumerate(layers, 1)]
         self.dtype = self._words.dtype
         linears = [linear for layer in self._layers for linear in layer.linears]
         self._packed = sum(isinstance(linear, PrepackedLinear) for linear in linears)
         self.uses_onednn = self._words.device.type == "cpu" and (self._packed > 0 or self.dtype != torch.float32)
-        without_layers = copy.copy(model.encoder)  # the layers' own weights need not live on in a bound method
-        without_layers._modules = {**model.encoder._modules, "layer": None}  # noqa: SLF001
-        self._position_bias: Callable[[Tensor], Tensor] | None = getattr(without_layers, "compute_position_bias", None)
+        self._position_bias = _position_bias(model)
 
     def __str__(self) -> str:
         linears = f", {self._packed} prepacked linears" if self._packed else ""
@@ -145,6 +144,23 @@ class LeanEncoder:
     def _split(self, joint: Tensor, parts: int) -> tuple[Tensor, ...]:
         """Return ``parts`` tensors ``[tokens, heads, head width]``."""
         return joint.view(len(joint), parts, self._heads, -1).unbind(1)
+
+
+def _stack(model: Any) -> tuple[Iterable[Any], int]:
+    """Return the layers, and how many they are."""
+    if isinstance(model, BareEncoder):
+        return model.layers(), model.config.num_hidden_layers
+    return model.encoder.layer, len(model.encoder.layer)
+
+
+def _position_bias(model: Any) -> Callable[[Tensor], Tensor] | None:
+    """Return MPNet's, which its encoder computes."""
+    if not hasattr(getattr(model, "encoder", None), "compute_position_bias"):
+        return None
+    without_layers = copy.copy(model.encoder)  # the layers' own weights need not live on in a bound method
+    without_layers._modules = {**model.encoder._modules, "layer": None}  # noqa: SLF001
+    compute: Callable[[Tensor], Tensor] = without_layers.compute_position_bias
+    return compute
 
 
 def _norm(module: Any) -> Norm:
