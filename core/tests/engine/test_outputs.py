@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from FlagEmbedding.engine.outputs import DenseSink, ScoreSink
+from FlagEmbedding.engine.outputs import DenseSink, ScoreSink, check_finite
+from FlagEmbedding.errors import NotFiniteError
 
 
 def test_rows_go_to_the_places_of_their_texts():
@@ -67,3 +68,23 @@ def float64_by_default():
 def test_float32_whatever_the_program_chose_as_torchs_default():
     assert DenseSink(1, 2).vectors.dtype == torch.float32
     assert ScoreSink(1, 2).scores.dtype == torch.float32
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (7, 16), (2, 384), (50, 33)])
+def test_a_number_that_is_none_is_found_wherever_it_is(shape, wrong):
+    rows = torch.randn(shape)
+    check_finite(rows, "vectors", "here", torch.float32)
+    for row, column in {(0, 0), (shape[0] // 2, shape[1] // 2), (shape[0] - 1, shape[1] - 1)}:
+        faulty = rows.clone()
+        faulty[row, column] = wrong
+        with pytest.raises(NotFiniteError, match=rf"^1 of {shape[0]} vectors of 'here' hold NaN or infinity \({row}\)"):
+            check_finite(faulty, "vectors", "here", torch.float32)
+    check_finite(rows[:0], "vectors", "here", torch.float32)
+
+
+def test_looking_at_a_corpus_takes_no_memory():
+    rows = torch.zeros(4000, 5000)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        check_finite(rows, "vectors", "here", torch.float32)
+    assert sum(max(0, event.self_cpu_memory_usage) for event in profile.key_averages()) < 10_000
