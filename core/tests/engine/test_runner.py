@@ -76,6 +76,13 @@ def test_one_forward_for_each_planned_batch_and_every_row_in_its_place(texts, ba
     ]
 
 
+def test_a_call_says_at_its_end_how_many_tokens_it_has_computed(forward, monkeypatch):
+    said = []
+    monkeypatch.setattr(Room, "computed", lambda _, tokens: said.append((len(forward.batches), tokens)))
+    run(["ab", "abc", "ab", "a"] * 3, forward, batch_size=1)
+    assert said == [(3, 6)]  # equal ones once
+
+
 @pytest.mark.parametrize(("device", "sizes"), [("cpu", [32, 32, 32, 4]), ("cuda:1", [100])])
 def test_the_budget_of_tokens_is_the_devices(forward, device, sizes):
     run([f"{index:064}" for index in range(100)], forward, device=device)

@@ -9,9 +9,10 @@ from FlagEmbedding.engine.lanes import threads
 from FlagEmbedding.engine.memory import release
 from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TOKENS, Budget, Plan
 
-# Tokens on a CPU after which free memory is given back. Blocks of every size are asked for and freed while so many are
-# computed; giving back takes some milliseconds, and computing them seconds in any model that is worth it.
-_GIVE_BACK = 65536
+# Tokens on a CPU after which the end of a call gives free memory back. Calls of every size leave more and more of it
+# between what is in use. The next call has to ask for it again, which takes up to a second (a page at a time, slow in
+# virtual machines), and so many tokens half a minute in a small model.
+_GIVE_BACK = 262_144
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Room:
         self.tokens = min(self.tokens, plan.budget.tokens)
 
     def computed(self, tokens: int) -> None:
-        """Count what has been computed, and now and then give back the memory that it has left unused."""
+        """Count what a call has computed, and now and then give back the memory that calls have left unused."""
         if self.device != "cpu":  # an accelerator's allocator is good at using again what it holds
             return
         self._computed += tokens

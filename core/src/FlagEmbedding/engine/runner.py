@@ -88,18 +88,19 @@ class Engine(Generic[Input, Row, Out]):
             )
         start = time.perf_counter()
         first, repeated = _different(inputs)
-        cut = 0
+        cut = computed = 0
         with progress_bar(len(inputs), show_progress, *self._doing) as bar, torch.inference_mode():
             for block in _blocks(first):
                 tokens = self._tokenized(inputs, block, max_length)
                 cut += tokens.cut
+                computed += sum(map(len, tokens.rows))
                 for batch, result in self._computed(tokens.rows, head, batch_size):
                     sink.put([block[index] for index in batch], result)
                     bar.update(len(batch))
-                    self._room.computed(sum(len(tokens.rows[index]) for index in batch))
             if repeated:
                 sink.repeat(list(repeated.values()), list(repeated))
                 bar.update(len(repeated))
+        self._room.computed(computed)
         self._report_if_slow(len(inputs), time.perf_counter() - start)
         if cut:
             length = tokens.max_length
