@@ -46,6 +46,6 @@ def test_free_memory_is_given_back_now_and_then(device, times, monkeypatch):
     given = []
     monkeypatch.setattr(room_module, "release", given.append)
     room = Room(device)
-    for calls in range(1, 8):
-        room.computed(100_000)
+    for calls in range(1, 7):
+        room.computed(30_000)
         assert given == [device] * (times * (calls // 3) // 2)

@@ -10,9 +10,9 @@ from FlagEmbedding.engine.memory import release
 from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TOKENS, Budget, Plan
 
 # Tokens on a CPU after which the end of a call gives free memory back. Calls of every size leave more and more of it
-# between what is in use. The next call has to ask for it again, which takes up to a second (a page at a time, slow in
-# virtual machines), and so many tokens half a minute in a small model.
-_GIVE_BACK = 262_144
+# between what is in use; after four times as many tokens a process of mixed calls still grew. Not within a call: the
+# next batch would have to ask for it again, a page at a time, which cost a tenth of the time.
+_GIVE_BACK = 65_536
 
 
 @dataclass
