@@ -17,6 +17,7 @@ from FlagEmbedding.errors import ConfigError, InputError, OptionError
 from flagembedding_bge.icl import ICLLLMEmbedder
 
 TOLERANCE = 1e-5
+ROUNDING = 1e-6  # of the same tokens in two calls: what they begin with may be computed apart
 OTHERS = [{"instruct": "Find the letter.", "query": "who wrote it?", "response": "The small engine."}]
 QUERIES = ["what is a stone?", "", " light  ", "why\n\nis the window seven?\n", "日本 naïve", "a" * 40, "</s> in it"]
 PASSAGES = ["A stone is small.", "light", "The river of the garden.\n\n"]
@@ -163,9 +164,9 @@ def test_a_long_query_loses_its_end_alone(kind, max_length, load, reference, cap
 def test_query_max_length_is_the_default_for_queries_alone(load):
     model = load(query_max_length=50, passage_max_length=200)
     long = "the river " * 60
-    assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=50)) <= TOLERANCE
+    assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=50)) <= ROUNDING
     assert differ(model.encode_queries([long]), model.encode_queries([long], max_length=51)) > TOLERANCE
-    assert differ(model.encode_corpus([long]), model.encode_corpus([long], max_length=200)) <= TOLERANCE
+    assert differ(model.encode_corpus([long]), model.encode_corpus([long], max_length=200)) <= ROUNDING
     assert differ(model.encode([long]), model.encode([long], max_length=50)) > TOLERANCE
 
 
@@ -173,8 +174,9 @@ def test_query_max_length_is_the_default_for_queries_alone(load):
 def test_examples_and_query_share_the_positions(max_length, load):
     """A query without bounds is cut so that examples, query and suffix fit the model."""
     model = load(examples_for_task=icl.EXAMPLES, query_max_length=max_length)
-    long, longer = "stone " * 600, "stone " * 900
-    assert differ(model.encode_queries([long]), model.encode_queries([longer])) <= TOLERANCE
+    long, longer, short = ("stone garden " * count for count in (300, 450, 20))
+    assert differ(model.encode_queries([long]), model.encode_queries([longer])) <= ROUNDING
+    assert differ(model.encode_queries([long]), model.encode_queries([short])) > TOLERANCE
 
 
 def test_examples_that_leave_no_room(load):

@@ -11,7 +11,7 @@ from FlagEmbedding.engine.planner import ACCELERATOR_TOKENS, CPU_TOKENS, LANE_TO
 
 # Tokens on a CPU after which the end of a call gives free memory back. Calls of every size leave more and more of it
 # between what is in use; after four times as many tokens a process of mixed calls still grew. Not within a call: the
-# next batch would have to ask for it again, a page at a time, which cost a tenth of the time.
+# next batch would have to ask for it again, a page at a time, which cost a sixth of the time.
 _GIVE_BACK = 65_536
 
 

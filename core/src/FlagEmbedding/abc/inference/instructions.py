@@ -26,7 +26,7 @@ def with_instruction(texts: Sequence[str], instruction: str | None, instruction_
 
 
 class Instructed:
-    """What embedders and rerankers have alike."""
+    """Says what a text is with an instruction before it; of embedders and rerankers alike."""
 
     @staticmethod
     def get_detailed_instruct(instruction_format: str, instruction: str, sentence: str) -> str:
